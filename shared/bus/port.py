@@ -1,0 +1,71 @@
+"""The port to the log. Every numbered promise is one test in `tests/contract/bus.py`, run by every adapter.
+
+ 1  `publish` returns when all envelopes are durable. If it raises, for each key a prefix of its envelopes may be
+    durable, never a later one without every earlier one.
+ 2  One key is in one partition, in the order of returned publishes.
+ 3  `deliver` gets consecutive records of one partition.
+ 4  At least once: until `deliver` has returned and the position is saved, the records come again.
+ 5  If `deliver` raises, the same records come again, perhaps cut differently.
+ 6  Members of a consumer share the partitions. Around a takeover a late member may still be working, so effects
+    are guarded by whoever has them.
+ 7  Every consumer sees every record; a new one starts at the beginning.
+ 8  The position is saved only after `deliver`.
+ 9  `read` needs no consumer and moves none.
+10  `reset` is refused (`RuntimeError`) while the consumer has members.
+11  `close` lets the running `deliver` finish (10 s at most), saves, returns; `consume` then returns.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.events.envelope import Envelope
+
+PARTITIONS = 12
+"""Fixed at birth in both modes, so an installation that moves keeps its positions."""
+
+def partition_of(key: str) -> int:
+    """The partition of a message key: CRC-32 of its UTF-8 bytes, mod 12."""
+    return zlib.crc32(key.encode()) % PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of the log as it lies there, readable or not."""
+
+    partition: int
+    offset: int
+    key: str
+    headers: Mapping[str, str]
+    value: bytes
+
+
+Positions = Mapping[int, int]
+"""Where a consumer is: partition → next offset."""
+
+Deliver = Callable[[Sequence[Record]], Awaitable[None]]
+
+
+class EventBus(Protocol):
+    """See the module's promises. Failures of the outside world raise `Unavailable`."""
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None: ...
+
+    async def consume(self, consumer: str, deliver: Deliver) -> None:
+        """Serve the consumer's partitions until `close`; a cancelled call leaves like a crashed member."""
+
+    def read(self, start: Positions, stop: Positions) -> AsyncIterator[Sequence[Record]]:
+        """Batches of the records from `start` (inclusive) to `stop` (exclusive), per partition in order."""
+
+    async def ends(self) -> dict[int, int]:
+        """For each of the 12 partitions, the offset after its last record."""
+
+    async def lag(self, consumer: str) -> dict[int, int]:
+        """For each partition, how many records the consumer's saved position is behind the end."""
+
+    async def reset(self, consumer: str, positions: Positions) -> None: ...
+
+    async def close(self) -> None: ...

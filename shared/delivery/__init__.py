@@ -1,0 +1,1 @@
+"""What happens between a document and the log, and between the log and a handler."""

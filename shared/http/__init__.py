@@ -1,0 +1,1 @@
+"""HTTP, once for all services: limits, strict JSON, problems, health, who may."""

@@ -1,0 +1,78 @@
+"""What a service is: a name, what it keeps, what it reacts to, what it emits, and how it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+
+from shared.clock import Clock, Ids
+from shared.delivery.subscription import Context, Subscription, on
+from shared.events.envelope import Event
+from shared.http.access import Access
+from shared.http.edge import Door
+from shared.settings import PlatformSettings
+from shared.store.documents import Decision, Documents
+from shared.store.port import Collection, DocumentStore
+from shared.vault.vault import Vault
+
+__all__ = ["Context", "Platform", "Service", "Subscription", "Timer", "Wiring", "on"]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the runtime gives a service. The store is the service's own; the vault opens what the service may open."""
+
+    settings: PlatformSettings
+    clock: Clock
+    ids: Ids
+    store: DocumentStore
+    vault: Vault
+    access: Access
+
+
+@dataclass(frozen=True)
+class Timer:
+    """What happens when a document's `due` comes: a pure decision, written under the guard, so it fires once."""
+
+    documents: Documents[Any]
+    fire: Callable[[Any, Context], Decision[Any] | None]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """A service put together.
+
+    `documents` maps what a message key names (`Event.about`) to the collection its events are folded into.
+    `knows` gives the immutable knowledge current at the start of a batch. `jobs` run until they are cancelled.
+    `start` runs before the consumers, `ready` says why the service is not ready (None: it is).
+    """
+
+    router: APIRouter
+    documents: Mapping[str, Documents[Any]]
+    knows: Callable[[], Any] = lambda: None
+    doors: Mapping[tuple[str, str], Door] = field(default_factory=dict)
+    timers: Sequence[Timer] = ()
+    jobs: Sequence[Callable[[], Awaitable[None]]] = ()
+    start: Callable[[], Awaitable[None]] | None = None
+    ready: Callable[[], Awaitable[str | None]] | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of the four. Everything else that has a name is derived from `name`."""
+
+    name: str
+    purpose: str
+    collections: Sequence[Collection]
+    subscriptions: Sequence[Subscription]
+    emits: Sequence[type[Event]]
+    build: Callable[[Platform], Wiring]
+    opens: frozenset[str] = frozenset()
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of its events."""
+        return f"/{self.name}"

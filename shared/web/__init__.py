@@ -1,0 +1,1 @@
+"""What pages share: layout, style sheet, catalogues (zh, en)."""
