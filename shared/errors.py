@@ -1,30 +1,30 @@
 """Every error Huiyin raises on purpose, and what it means to the caller.
 
-    HuiyinError
-    ├── Unavailable        the outside world did not answer in time; nothing is known to be lost, try again
-    ├── Misconfigured      the process cannot start; the message is one line for the operator
-    ├── Undecodable        a record of the log cannot be read as an event
-    ├── UnknownType        a record is an event of a type this version does not know; it is counted and skipped
-    ├── NotDeclared        the code asks a store for something its collections do not declare (a bug)
-    └── Problem            what a caller of the HTTP interface is told, as RFC 9457 problem+json
-        ├── Invalid        422: fields that cannot be accepted, by location and code, never by content
-        ├── Malformed      400: not readable as strict JSON, or a parameter given twice
-        ├── NotAuthorised  401: no valid key or session
-        ├── Forbidden      403: the role does not allow it
-        ├── NotFound       404: unknown, not yours, or a wrong code: always the same answer
-        ├── IllegalMove    409: the state does not allow it; the legal moves are named
-        ├── Stale          412: the case changed since it was read; what changed is named
-        ├── TooLarge       413: more bytes than the route accepts
-        ├── NeedsVersion   428: a call that changes a case without If-Match
-        ├── TooMany        429: over the rate; retry_after in seconds
-        └── Busy           503: not now; retry_after in seconds
+HuiyinError
+├── Unavailable        the outside world did not answer in time; nothing is known to be lost, try again
+├── Misconfigured      the process cannot start; the message is one line for the operator
+├── Undecodable        a record of the log cannot be read as an event
+├── UnknownType        a record is an event of a type this version does not know; it is counted and skipped
+├── NotDeclared        the code asks a store for something its collections do not declare (a bug)
+└── Problem            what a caller of the HTTP interface is told, as RFC 9457 problem+json
+    ├── Invalid        422: fields that cannot be accepted, by location and code, never by content
+    ├── Malformed      400: not readable as strict JSON, or a parameter given twice
+    ├── NotAuthorised  401: no valid key or session
+    ├── Forbidden      403: the role does not allow it
+    ├── NotFound       404: unknown, not yours, or a wrong code: always the same answer
+    ├── IllegalMove    409: the state does not allow it; the legal moves are named
+    ├── Stale          412: the case changed since it was read; what changed is named
+    ├── TooLarge       413: more bytes than the route accepts
+    ├── NeedsVersion   428: a call that changes a case without If-Match
+    ├── TooMany        429: over the rate; retry_after in seconds
+    └── Busy           503: not now; retry_after in seconds
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 
 class HuiyinError(Exception):
@@ -62,9 +62,9 @@ class FieldError:
 class Problem(HuiyinError):
     """An answer to the caller. `type` is `urn:huiyin:problem:<slug>`; `extra` is merged into the body."""
 
-    status: ClassVar[int] = 500
-    slug: ClassVar[str] = "internal"
-    title: ClassVar[str] = "Something went wrong"
+    status: int = 500
+    slug: str = "internal"
+    title: str = "Something went wrong"
 
     def __init__(self, detail: str | None = None, **extra: Any) -> None:
         super().__init__(detail or self.title)

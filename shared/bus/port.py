@@ -27,6 +27,7 @@ from shared.events.envelope import Envelope
 PARTITIONS = 12
 """Fixed at birth in both modes, so an installation that moves keeps its positions."""
 
+
 def partition_of(key: str) -> int:
     """The partition of a message key: CRC-32 of its UTF-8 bytes, mod 12."""
     return zlib.crc32(key.encode()) % PARTITIONS
@@ -58,7 +59,10 @@ class EventBus(Protocol):
         """Serve the consumer's partitions until `close`; a cancelled call leaves like a crashed member."""
 
     def read(self, start: Positions, stop: Positions) -> AsyncIterator[Sequence[Record]]:
-        """Batches of the records from `start` (inclusive) to `stop` (exclusive), per partition in order."""
+        """Batches of the records from `start` (inclusive) to `stop` (exclusive), per partition in order.
+
+        A partition missing from `start` begins at 0; one missing from `stop` is not read.
+        """
 
     async def ends(self) -> dict[int, int]:
         """For each of the 12 partitions, the offset after its last record."""
@@ -66,6 +70,7 @@ class EventBus(Protocol):
     async def lag(self, consumer: str) -> dict[int, int]:
         """For each partition, how many records the consumer's saved position is behind the end."""
 
-    async def reset(self, consumer: str, positions: Positions) -> None: ...
+    async def reset(self, consumer: str, positions: Positions) -> None:
+        """Have the consumer go on from `positions`; a partition that is not given starts at its beginning."""
 
     async def close(self) -> None: ...

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from shared.events.envelope import Event
 from shared.store.documents import Decision
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,22 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted(Generic[T]):
+    """What is kept of a case next, and what its event adds to the figures: cell → how much."""
+
+    value: T
+    adds: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
-    """event → effect. `opens` names the Sealed fields to be opened before the handler is called."""
+    """event → effect. `opens` names the Sealed fields to be opened before the handler is called; `counts`: the handler
+    takes no context and answers with `Counted`."""
 
     event: type[Event]
-    handler: Callable[[Any, Any, Context], Decision[Any] | None]
+    handler: Callable[..., Any]
     opens: tuple[str, ...] = ()
+    counts: bool = False
 
 
 def on(
@@ -42,3 +53,9 @@ def on(
     """Subscribe `handler` to `event`: called with the document of the event's key (its value, or None), the event and
     the context; returns the decision, or None to leave the value as it is."""
     return Subscription(event, handler, (opens,) if isinstance(opens, str) else opens)
+
+
+def counting(event: type[E], handler: Callable[[Any, E], Counted[Any] | None]) -> Subscription:
+    """Subscribe a handler that counts: called with the document of the event's key (its value, or None) and the event;
+    returns what is kept next and what is added to the figures, or None to leave both as they are."""
+    return Subscription(event, handler, counts=True)

@@ -121,7 +121,9 @@ class Envelope:
             raise Undecodable("an attribute of the envelope cannot be read") from None
 
 
-def enclose(event: Event, *, subject: str, sequence: int, key: str, time: datetime, traceparent: str | None) -> Envelope:
+def enclose(
+    event: Event, *, subject: str, sequence: int, key: str, time: datetime, traceparent: str | None
+) -> Envelope:
     """Put an event into its envelope: the only place where an event is serialised."""
     return Envelope(
         source=event.source,

@@ -25,15 +25,21 @@ EVENTS: dict[tuple[str, int], type[Event]] = {
 """Every event of the published language."""
 
 
-def read(envelope: Envelope) -> Any:
-    """The event in an envelope, as its newest class.
+def shape_of(envelope: Envelope) -> type[Event]:
+    """What an envelope says it holds.
 
-    Raises `UnknownType` for a type or version this code does not know, `Undecodable` if the value does not fit or
-    if the source is not the type's owner.
+    Raises `UnknownType` for a type or version this code does not know, `Undecodable` if the source is not the type's
+    owner.
     """
     shape = EVENTS.get((envelope.type, envelope.version))
     if shape is None:
         raise UnknownType(f"{envelope.type} version {envelope.version}")
     if envelope.source != shape.source:
         raise Undecodable(f"{envelope.type} may only come from {shape.source}")
-    return open_as(shape, envelope)
+    return shape
+
+
+def read(envelope: Envelope) -> Any:
+    """The event in an envelope, as its newest class. Raises what `shape_of` does, and `Undecodable` if the value does
+    not fit."""
+    return open_as(shape_of(envelope), envelope)

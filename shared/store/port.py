@@ -122,7 +122,8 @@ class Query:
     """A question over one declared index.
 
     `where` holds equalities; a tuple of values means "one of". `order` is the field after the equality prefix that
-    results are ordered by (None: by id); `since` ≤ value < `until` cuts the range on that same field.
+    results are ordered by (None: by id); `since` ≤ value < `until` cuts the range on that same field. Absent and null
+    come before numbers, numbers before text; ties are ordered by id in the same direction. `limit` is at least 1.
     """
 
     where: Mapping[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)

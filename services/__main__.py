@@ -1,0 +1,226 @@
+"""The command line: serve · import · keys · dead-letters · rebuild · dump · lag.
+
+`serve` is the process. Every other command talks to the running process over `control.sock`; if nothing runs, it opens
+the files itself. A command that began over the socket never falls back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from services.analytics.app import SERVICE as ANALYTICS
+from services.intake.app import SERVICE as INTAKE
+from services.notify.app import SERVICE as NOTIFY
+from services.routing.app import SERVICE as ROUTING
+from shared.errors import HuiyinError, Misconfigured
+from shared.http.edge import as_operator
+from shared.runtime import opened, read_settings, run
+from shared.settings import PlatformSettings
+from shared.telemetry.logs import configure
+
+SERVICES = (INTAKE, ROUTING, NOTIFY, ANALYTICS)
+
+PATIENCE = 600.0
+"""Seconds that one call to the running process may take."""
+
+app = typer.Typer(
+    help="Huiyin 回音: every voice gets an answer.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+keys = typer.Typer(help="Bearer keys for staff and integrators.", no_args_is_help=True)
+letters = typer.Typer(help="Records that could not be taken.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(letters, name="dead-letters")
+
+Name = Annotated[str, typer.Argument(help="intake, routing, notify or analytics", metavar="SERVICE")]
+
+
+@asynccontextmanager
+async def operator(settings: PlatformSettings) -> AsyncIterator[httpx2.AsyncClient]:
+    """The operator's way in: the running process, or the files themselves where nothing runs."""
+    pointer = settings.data / "control.path"
+    path = Path(pointer.read_text(encoding="utf-8")) if pointer.exists() else settings.data / "control.sock"
+    if await _answers(path):
+        transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(uds=str(path))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
+            yield client
+        return
+    async with opened(SERVICES, settings) as installation:
+        transport = httpx2.ASGITransport(app=as_operator(installation.app))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
+            yield client
+
+
+async def _answers(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(str(path)), 5)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    writer.close()
+    return True
+
+
+def told(work: Callable[[httpx2.AsyncClient], Awaitable[None]]) -> None:
+    """Run a command's work as the operator; an error is one line and a non-zero exit."""
+
+    async def whole() -> None:
+        async with operator(settings) as client:
+            await work(client)
+
+    try:
+        settings = read_settings()
+        configure("text")
+        asyncio.run(whole())
+    except Misconfigured as error:
+        _give_up(str(error))
+    except httpx2.TransportError:
+        _give_up("the running process went away: run the command again")
+    except HuiyinError as error:
+        _give_up(str(error))
+
+
+def _give_up(sentence: str) -> None:
+    print(f"huiyin: {sentence}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def checked(answer: httpx2.Response) -> httpx2.Response:
+    """The answer of a call that succeeded. Raises `Misconfigured` with the problem's words."""
+    if answer.is_success:
+        return answer
+    try:
+        problem = answer.json()
+        words = [problem.get("title", ""), *(f"{e['location']}: {e['code']}" for e in problem.get("errors", []))]
+    except ValueError:
+        words = [f"status {answer.status_code}"]
+    raise Misconfigured("; ".join(word for word in words if word))
+
+
+async def lines(client: httpx2.AsyncClient, method: str, path: str) -> AsyncIterator[dict[str, Any]]:
+    """The objects of an NDJSON answer as they come."""
+    async with client.stream(method, path) as answer:
+        if not answer.is_success:
+            await answer.aread()
+            checked(answer)
+        async for line in answer.aiter_lines():
+            yield json.loads(line)
+
+
+@app.command()
+def serve(service: Annotated[str | None, typer.Argument(help="one service alone")] = None) -> None:
+    """Start everything in one process, or one service."""
+    chosen = [s for s in SERVICES if service in (None, s.name)]
+    if not chosen:
+        _give_up(f"there is no service {service!r}")
+    raise typer.Exit(run(*chosen))
+
+
+@keys.command("create")
+def create_key(
+    role: Annotated[str, typer.Option(help="what the holder does")],
+    department: Annotated[list[str] | None, typer.Option(help="where; may be given more than once")] = None,
+) -> None:
+    """Print a new bearer key, this once and nothing else."""
+
+    async def work(client: httpx2.AsyncClient) -> None:
+        wanted = {"role": role, "departments": department or []}
+        print(checked(await client.post("/control/keys", json=wanted)).json()["key"])
+
+    told(work)
+
+
+@app.command()
+def lag() -> None:
+    """How far each service is behind the log."""
+
+    async def work(client: httpx2.AsyncClient) -> None:
+        for name, state in checked(await client.get("/control/lag")).json().items():
+            print(f"{name:10} {state['lag']:>8} behind{'  STOPPED: ' + state['stopped'] if state['stopped'] else ''}")
+
+    told(work)
+
+
+@app.command()
+def dump(service: Name, file: Annotated[Path, typer.Argument(help="where to write it")]) -> None:
+    """Write the canonical dump of a service's derived documents."""
+
+    async def work(client: httpx2.AsyncClient) -> None:
+        async with client.stream("GET", f"/control/dump/{service}") as answer:
+            if not answer.is_success:
+                await answer.aread()
+                checked(answer)
+            with file.open("wb") as out:
+                async for chunk in answer.aiter_bytes():
+                    out.write(chunk)
+
+    told(work)
+
+
+@app.command()
+def rebuild(service: Name) -> None:
+    """Drop what a service derived and read the log again."""
+
+    async def work(client: httpx2.AsyncClient) -> None:
+        with Progress(console=Console(stderr=True)) as bar:
+            task = bar.add_task(f"rebuilding {service}", total=None)
+            async for progress in lines(client, "POST", f"/control/rebuild/{service}"):
+                bar.update(task, completed=progress["taken"], total=progress["of"])
+
+    told(work)
+
+
+@letters.command("list")
+def list_letters(service: Name) -> None:
+    """A line for each dead letter."""
+
+    async def work(client: httpx2.AsyncClient) -> None:
+        async for letter in lines(client, "GET", f"/control/dead-letters/{service}"):
+            print(json.dumps(letter, ensure_ascii=False))
+
+    told(work)
+
+
+@letters.command("show")
+def show_letter(service: Name, id: Annotated[str, typer.Argument(help="partition/offset")]) -> None:
+    """One dead letter with its headers."""
+
+    async def work(client: httpx2.AsyncClient) -> None:
+        found = checked(await client.get(f"/control/dead-letters/{service}/{id}")).json()
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+
+    told(work)
+
+
+@letters.command("replay")
+def replay_letters(
+    service: Name,
+    case: Annotated[str | None, typer.Option(help="only this message key")] = None,
+    limit: Annotated[int, typer.Option(help="at most so many")] = 1000,
+) -> None:
+    """Take dead letters again, in order per case."""
+
+    async def work(client: httpx2.AsyncClient) -> None:
+        wanted = {"key": case, "limit": limit}
+        answer = checked(await client.post(f"/control/dead-letters/{service}/replay", json=wanted))
+        print(f"{answer.json()['settled']} settled")
+
+    told(work)
+
+
+def main() -> None:
+    """The console script `huiyin`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""How routing is put together, and what it does about which event."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from services.routing.api import router
+from services.routing.classifier import Classifier
+from services.routing.domain.organisation import Organisation
+from services.routing.domain.organisation_file import read_organisation
+from services.routing.handlers import (
+    Desk,
+    Knowledge,
+    announce_organisation,
+    fire_timer,
+    hear_citizen,
+    open_case,
+    reopen_case,
+    take_rating,
+    withdraw_case,
+)
+from services.routing.settings import SAMPLE
+from services.routing.store import CASES, SOURCE, Cases, sources
+from shared.errors import Misconfigured
+from shared.events import routing as events
+from shared.events.intake import (
+    FeedbackRated,
+    FeedbackReceived,
+    FeedbackReopened,
+    FeedbackSupplemented,
+    FeedbackWithdrawn,
+)
+from shared.service import Platform, Service, Timer, Wiring, on
+
+
+def load_organisation(path: Path) -> Organisation:
+    """The organisation in a file. Raises `Misconfigured`, one line that names the file and what is wrong."""
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+    except OSError as error:
+        raise Misconfigured(f"{path}: the organisation file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{path}: the organisation file is not UTF-8") from None
+    return read_organisation(text, str(path), hashlib.sha256(content).hexdigest())
+
+
+def build(platform: Platform) -> Wiring:
+    """Routing over the platform's parts."""
+    organisation = load_organisation(platform.settings.organisation or SAMPLE)
+    knowledge = Knowledge(organisation, Classifier.of(organisation))
+    cases = Cases(platform.store, platform.clock, organisation)
+    announced = sources(platform.store, platform.clock)
+    desk = Desk(cases, platform.vault, organisation, platform.clock)
+    return Wiring(
+        router=router(cases, desk, organisation),
+        documents={"case": cases.documents},
+        knows=lambda: knowledge,
+        timers=[Timer(cases.documents, fire_timer)],
+        start=lambda: announce_organisation(announced, organisation, platform.clock),
+    )
+
+
+SERVICE = Service(
+    name="routing",
+    purpose="opens the case, decides who answers and by when; the desk",
+    collections=(CASES, SOURCE),
+    subscriptions=(
+        on(FeedbackReceived, open_case, opens=("text", "place")),
+        on(FeedbackSupplemented, hear_citizen),
+        on(FeedbackRated, take_rating),
+        on(FeedbackReopened, reopen_case),
+        on(FeedbackWithdrawn, withdraw_case),
+    ),
+    emits=(
+        events.CaseTriaged,
+        events.CaseRouted,
+        events.CaseAccepted,
+        events.CaseStarted,
+        events.CaseReturned,
+        events.CaseReassigned,
+        events.CaseAwaitingCitizen,
+        events.CaseResumed,
+        events.CaseSupplemented,
+        events.CaseAnswered,
+        events.CaseClosed,
+        events.CaseReopened,
+        events.CaseWithdrawn,
+        events.CaseNoted,
+        events.CaseOverdue,
+        events.OrganisationPublished,
+    ),
+    build=build,
+    opens=frozenset({"text", "reply"}),
+)

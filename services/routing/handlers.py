@@ -1,0 +1,208 @@
+"""What routing does: one function per event, and the desk with one method per call of the staff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.routing.classifier import Classifier
+from services.routing.domain import citizen, work
+from services.routing.domain.case import MESSAGES, Case, Message, Moved, Turn
+from services.routing.domain.organisation import Organisation
+from services.routing.store import Cases, Source
+from shared.clock import Clock, rfc3339
+from shared.delivery.organisation import KEY
+from shared.delivery.subscription import Context
+from shared.errors import FieldError, IllegalMove, Invalid, Stale
+from shared.events.envelope import Actor, Sealed
+from shared.events.intake import (
+    FeedbackRated,
+    FeedbackReceived,
+    FeedbackReopened,
+    FeedbackSupplemented,
+    FeedbackWithdrawn,
+)
+from shared.events.routing import OrganisationPublished
+from shared.http.access import Principal
+from shared.store.documents import Decision, Documents, Kept
+from shared.vault.vault import Keys, Unopenable, Vault
+
+SYSTEM = Actor(kind="system")
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What a handler may know besides the case and the event."""
+
+    organisation: Organisation
+    classifier: Classifier
+
+
+def open_case(case: Case | None, event: FeedbackReceived, context: Context) -> Decision[Case] | None:
+    """A case for new feedback, with whoever answers and by when; below the bar a person decides."""
+    if case is not None:
+        return None
+    knows: Knowledge = context.knows
+    assigned = knows.classifier.assign(
+        context.words.get("text") or "", event.category, context.words.get("place") or ""
+    )
+    return _decision(work.open_case(event, assigned, Turn(event.at, SYSTEM, knows.organisation)))
+
+
+def hear_citizen(case: Case | None, event: FeedbackSupplemented, context: Context) -> Decision[Case] | None:
+    """The citizen's message ends the wait for it; in any other state it is added to the case."""
+    return _decision(citizen.hear(case, event, _turn(case, event.at, event.actor, context))) if case else None
+
+
+def take_rating(case: Case | None, event: FeedbackRated, context: Context) -> Decision[Case] | None:
+    """Solved closes an answered case, unsolved puts it back to work."""
+    return _decision(citizen.rate(case, event, _turn(case, event.at, event.actor, context))) if case else None
+
+
+def reopen_case(case: Case | None, event: FeedbackReopened, context: Context) -> Decision[Case] | None:
+    """Back to work, where the state and the organisation's days allow it."""
+    return _decision(citizen.reopen(case, event, _turn(case, event.at, event.actor, context))) if case else None
+
+
+def withdraw_case(case: Case | None, event: FeedbackWithdrawn, context: Context) -> Decision[Case] | None:
+    """The end of every open case."""
+    return _decision(citizen.withdraw(case, event, _turn(case, event.at, event.actor, context))) if case else None
+
+
+def fire_timer(case: Case, context: Context) -> Decision[Case] | None:
+    """Overdue, the pause's cap, or silence: what is due now, once."""
+    done = work.fire(case, _turn(case, context.now, SYSTEM, context))
+    return _decision(done) if done else None
+
+
+async def announce_organisation(sources: Documents[Source], organisation: Organisation, clock: Clock) -> None:
+    """Tell the other services, if the file is not the one announced last."""
+
+    def decide(kept: Kept[Source] | None) -> Decision[Source] | None:
+        if kept and kept.value.version == organisation.version:
+            return None
+        event = OrganisationPublished(
+            at=clock.now(),
+            actor=SYSTEM,
+            organisation_version=organisation.version,
+            content=organisation.published(),
+        )
+        return Decision(Source(organisation.version), (event,))
+
+    await sources.change(KEY, decide)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who does something to which case, as it was found for them, and the version of it that they have seen."""
+
+    principal: Principal
+    found: Kept[Case]
+    version: int
+
+
+class Desk:
+    """What staff do. Every method answers the case as it is kept then, or raises `NotFound` (it left the scope),
+    `Stale` (it is not at the version seen), `IllegalMove`, or `Invalid` (a field)."""
+
+    def __init__(self, cases: Cases, vault: Vault, organisation: Organisation, clock: Clock) -> None:
+        self._cases = cases
+        self._vault = vault
+        self._organisation = organisation
+        self._clock = clock
+
+    async def accept(self, call: Call) -> Kept[Case]:
+        return await self._move(call, work.accept)
+
+    async def start(self, call: Call) -> Kept[Case]:
+        return await self._move(call, work.start)
+
+    async def send_back(self, call: Call, reason_code: str, reason: str | None) -> Kept[Case]:
+        sealed = await self._seal(call, "reason", reason) if reason else None
+        return await self._move(call, lambda case, turn: work.send_back(case, turn, reason_code, sealed))
+
+    async def reassign(self, call: Call, department: str, category: str | None, reason: str | None) -> Kept[Case]:
+        unknown = []
+        if department not in self._organisation.departments:
+            unknown.append(FieldError("/department", "unknown"))
+        if category is not None and category not in self._organisation.categories:
+            unknown.append(FieldError("/category", "unknown"))
+        if unknown:
+            raise Invalid(unknown)
+        sealed = await self._seal(call, "reason", reason) if reason else None
+        return await self._move(call, lambda case, turn: work.reassign(case, turn, department, category, sealed))
+
+    async def ask(self, call: Call, text: str) -> Kept[Case]:
+        sealed = await self._seal(call, "text", text)
+        return await self._move(call, lambda case, turn: work.ask(case, turn, sealed))
+
+    async def resume(self, call: Call) -> Kept[Case]:
+        return await self._move(call, work.resume)
+
+    async def answer(self, call: Call, text: str) -> Kept[Case]:
+        sealed = await self._seal(call, "text", text)
+        return await self._move(call, lambda case, turn: work.answer(case, turn, sealed))
+
+    async def close(self, call: Call, text: str | None) -> Kept[Case]:
+        sealed = await self._seal(call, "text", text) if text else None
+        return await self._move(call, lambda case, turn: work.close(case, turn, sealed))
+
+    async def note(self, call: Call, text: str) -> Kept[Case]:
+        """Refused on a case that is full of messages; whatever moves a case never is."""
+        sealed = await self._seal(call, "text", text)
+
+        def noted(case: Case, turn: Turn) -> Moved:
+            if len(case.messages) >= MESSAGES:
+                raise Invalid([FieldError("/text", "too-many-messages")])
+            return work.note(case, turn, sealed)
+
+        return await self._move(call, noted)
+
+    async def words(self, case: Case) -> list[str | None]:
+        """The opened words of the case's messages, in order; None for what was erased or cannot be opened."""
+        keys = (await self._vault.fetch([case.key_name])).get(case.key_name)
+        return [_opened(keys, message) for message in case.messages]
+
+    async def _move(self, call: Call, move: Callable[[Case, Turn], Moved]) -> Kept[Case]:
+        actor = Actor(kind="staff", id=call.principal.id)
+
+        def decide(kept: Kept[Case]) -> Decision[Case]:
+            if kept.value.version != call.version:
+                raise _stale(kept.value, call.version)
+            return _decision(move(kept.value, Turn.on(kept.value, self._clock.now(), actor, self._organisation)))
+
+        return await self._cases.change(call.found.id, call.principal.scope, decide)
+
+    async def _seal(self, call: Call, field: str, words: str) -> Sealed:
+        case = call.found.value
+        keys = (await self._vault.fetch([case.key_name])).get(case.key_name)
+        if keys is None:  # erased: nothing can be said to or about this citizen any more
+            raise IllegalMove(case.state, ())
+        return keys.seal("reply", field, words)
+
+
+def _opened(keys: Keys | None, message: Message) -> str | None:
+    try:
+        return keys.open(message.words, message.field) if keys else None
+    except Unopenable:  # one message that was tampered with must not hide the case
+        return None
+
+
+def _stale(case: Case, seen: int) -> Stale:
+    """What the caller has missed since the version they saw."""
+    missed = [
+        {"version": s.version, "event": s.event, "at": rfc3339(s.at), "state": s.state, "department": s.department}
+        for s in case.timeline
+        if s.version > seen
+    ]
+    return Stale(None, version=case.version, changed=missed)
+
+
+def _turn(case: Case, at: datetime, actor: Actor, context: Context) -> Turn:
+    knows: Knowledge = context.knows
+    return Turn.on(case, at, actor, knows.organisation)
+
+
+def _decision(done: Moved) -> Decision[Case]:
+    return Decision(done.case, (done.event,))

@@ -1,0 +1,104 @@
+"""What routing remembers: cases, and which organisation it announced last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.routing.domain.case import Case
+from services.routing.domain.organisation import Organisation
+from shared.clock import Clock
+from shared.errors import NotFound
+from shared.http.access import Scope
+from shared.store.documents import Decision, Documents, Kept
+from shared.store.port import Collection, DocumentStore, Index, Query, Scalar
+
+CASES = Collection(
+    "cases",
+    "record",
+    unique=("number",),
+    indexes=(
+        Index(("urgency",)),
+        Index(("state", "urgency")),
+        Index(("department", "urgency")),
+        Index(("department", "state", "urgency")),
+    ),
+)
+
+SOURCE = Collection("organisation-source", "record")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The organisation file that was announced last, by its SHA-256."""
+
+    version: str
+
+
+def sources(store: DocumentStore, clock: Clock) -> Documents[Source]:
+    """The collection of the one document that announces the organisation."""
+    return Documents(store, SOURCE, Source, clock, source="/routing")
+
+
+class Cases:
+    """Questions about cases. Each takes the `Scope` of who asks: another department's case does not exist for it."""
+
+    def __init__(self, store: DocumentStore, clock: Clock, organisation: Organisation) -> None:
+        self.documents: Documents[Case] = Documents(store, CASES, Case, clock, source="/routing")
+        self._organisation = organisation
+
+    async def by_number(self, number: str, scope: Scope) -> Kept[Case]:
+        """The case with this number. Raises `NotFound` if there is none in the scope."""
+        found, _ = await self.documents.find(Query({"number": number}, limit=1))
+        if not found or not self._sees(scope, found[0].value):
+            raise NotFound()
+        return found[0]
+
+    async def page(
+        self,
+        scope: Scope,
+        state: str | None = None,
+        department: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> tuple[list[Kept[Case]], str | None]:
+        """One page of cases, the most urgent first, and the cursor of the next.
+
+        `department` means it and everything below it. Raises ValueError for a cursor that is not one of ours.
+        """
+        where: dict[str, Scalar | tuple[Scalar, ...]] = {}
+        departments = self._departments(scope, department)
+        if departments is not None:
+            if not departments:
+                return [], None
+            where["department"] = departments if len(departments) > 1 else departments[0]
+        if state is not None:
+            where["state"] = state
+        return await self.documents.find(Query(where, order="urgency", limit=limit), cursor)
+
+    async def change(self, id: str, scope: Scope, decide: Callable[[Kept[Case]], Decision[Case]]) -> Kept[Case]:
+        """Read, decide, write under the guard, and again where someone was faster: the case as it is kept now.
+
+        Raises `NotFound` if it is not, or no longer, in the scope, `Busy` after eight lost guards, and what `decide`
+        raises.
+        """
+
+        def guarded(kept: Kept[Case] | None) -> Decision[Case]:
+            if kept is None or not self._sees(scope, kept.value):
+                raise NotFound()
+            return decide(kept)
+
+        if (after := await self.documents.change(id, guarded)) is None:
+            raise NotFound()
+        return after
+
+    def _sees(self, scope: Scope, case: Case) -> bool:
+        return scope.everything or case.department in self._organisation.subtrees(scope.departments)
+
+    def _departments(self, scope: Scope, asked: str | None) -> tuple[str, ...] | None:
+        """The departments to look in; None: all of them."""
+        below = self._organisation.subtrees
+        if scope.everything:
+            return None if asked is None else tuple(sorted(below({asked})))
+        seen = below(scope.departments)
+        return tuple(sorted(seen if asked is None else seen & below({asked})))

@@ -1,0 +1,186 @@
+"""The log in a SQLite file of the data folder: the embedded mode's adapter.
+
+All members of a consumer are in this process and share the partitions: number p belongs to member p mod n.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+from shared.bus.port import PARTITIONS, Deliver, EventBus, Positions, Record, partition_of
+from shared.bus.table import Append, Item, Save, apply, batch, create, ends_of, positions
+from shared.clock import Clock
+from shared.events.envelope import Envelope
+from shared.sqlite import SqliteFile
+from shared.telemetry.logs import log
+
+GRACE = 10.0
+"""Seconds that `close` waits for running deliveries."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+"""Seconds between a failed delivery and the next try: doubled each time."""
+
+logger = log("bus")
+
+
+class _Member:
+    """One running call of `consume`."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self.deliver = deliver
+        self.wakes = [asyncio.Event() for _ in range(PARTITIONS)]
+
+
+@dataclass(slots=True)
+class _Consumer:
+    """Everyone who serves one consumer, and where it is."""
+
+    name: str
+    positions: dict[int, int] = field(default_factory=dict)
+    members: list[_Member] = field(default_factory=list)
+    locks: list[asyncio.Lock] = field(default_factory=lambda: [asyncio.Lock() for _ in range(PARTITIONS)])
+
+    def owner(self, partition: int) -> _Member:
+        return self.members[partition % len(self.members)]
+
+    def wake(self, partitions: Sequence[int] = range(PARTITIONS)) -> None:
+        for member in self.members:
+            for partition in partitions:
+                member.wakes[partition].set()
+
+
+class SqliteBus(EventBus):
+    """The log of the one process that has the data folder."""
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock) -> SqliteBus:
+        """Create the log or go on with it. Raises `Misconfigured`."""
+        file: SqliteFile[Item, dict[int, int]] = await SqliteFile.open(path, create, apply)
+        bus = cls(file, clock)
+        bus._ends = await file.read(ends_of)
+        for name, partition, following in await file.read(positions):
+            bus._consumer(name).positions[partition] = following
+        return bus
+
+    def __init__(self, file: SqliteFile[Item, dict[int, int]], clock: Clock) -> None:
+        self._file = file
+        self._clock = clock
+        self._ends: dict[int, int] = {}
+        self._consumers: dict[str, _Consumer] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+        self._delivering: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        if not envelopes:
+            return
+        rows = [(partition_of(e.key), e.key, to_json(e.headers()).decode(), e.value) for e in envelopes]
+        future = self._file.submit(Append(rows), sum(512 + len(row[3]) for row in rows))
+        future.add_done_callback(self._appended)
+        await self._file.outcome(future)
+
+    async def consume(self, consumer: str, deliver: Deliver) -> None:
+        if self._closing:
+            return
+        group, member = self._consumer(consumer), _Member(deliver)
+        group.members.append(member)
+        group.wake()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for partition in range(PARTITIONS):
+                    task = tasks.create_task(self._serve(group, member, partition))
+                    self._serving.add(task)
+                    task.add_done_callback(self._serving.discard)
+        finally:
+            group.members.remove(member)
+            group.wake()
+
+    async def read(self, start: Positions, stop: Positions) -> AsyncIterator[Sequence[Record]]:
+        for partition, end in sorted(stop.items()):
+            offset = start.get(partition, 0)
+            while records := await self._fetch(partition, offset, end):
+                yield records
+                offset = records[-1].offset + 1
+
+    async def ends(self) -> dict[int, int]:
+        return dict(self._ends)
+
+    async def lag(self, consumer: str) -> dict[int, int]:
+        known = self._consumers.get(consumer)
+        positions = known.positions if known else {}
+        return {partition: end - positions.get(partition, 0) for partition, end in self._ends.items()}
+
+    async def reset(self, consumer: str, positions: Positions) -> None:
+        group = self._consumer(consumer)
+        if group.members:
+            raise RuntimeError(f"the consumer {consumer} has members")
+        await self._save(consumer, positions, only=True)
+        group.positions = dict(positions)
+
+    async def close(self) -> None:
+        self._closing = True
+        for task in self._serving - self._delivering:
+            task.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=GRACE)
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await self._file.close()
+
+    def _consumer(self, name: str) -> _Consumer:
+        return self._consumers.setdefault(name, _Consumer(name))
+
+    def _appended(self, future: asyncio.Future[dict[int, int]]) -> None:
+        """Whether or not the publisher still waits: the records are there."""
+        if future.cancelled() or future.exception():
+            return
+        grown = future.result()
+        self._ends |= grown
+        for group in self._consumers.values():
+            group.wake(list(grown))
+
+    async def _serve(self, group: _Consumer, member: _Member, partition: int) -> None:
+        """Deliver one partition for as long as it is the member's and there is something."""
+        wake, pause = member.wakes[partition], FIRST_PAUSE
+        while not self._closing:
+            wake.clear()
+            if group.owner(partition) is not member or group.positions.get(partition, 0) >= self._ends[partition]:
+                await wake.wait()
+                continue
+            try:
+                async with group.locks[partition]:
+                    if group.owner(partition) is member:
+                        await self._step(group, member, partition)
+                pause = FIRST_PAUSE
+            except Exception as error:
+                logger.warning("delivery failed", consumer=group.name, partition=partition, error=type(error).__name__)
+                await self._clock.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _step(self, group: _Consumer, member: _Member, partition: int) -> None:
+        records = await self._fetch(partition, group.positions.get(partition, 0), self._ends[partition])
+        if not records:
+            return
+        following = records[-1].offset + 1
+        task = asyncio.current_task()
+        assert task
+        self._delivering.add(task)
+        try:
+            await member.deliver(records)
+            await self._save(group.name, {partition: following})
+            group.positions[partition] = following
+        finally:
+            self._delivering.discard(task)
+
+    async def _save(self, consumer: str, positions: Positions, only: bool = False) -> None:
+        await self._file.write(Save(consumer, positions, only), 64)
+
+    async def _fetch(self, partition: int, start: int, stop: int) -> list[Record]:
+        return await self._file.read(lambda connection: batch(connection, partition, start, stop))

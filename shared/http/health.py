@@ -1,0 +1,77 @@
+"""Whether the process lives, whether it is ready, and its figures."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.errors import NotFound
+from shared.http.access import caller
+from shared.telemetry.metrics import REGISTRY
+
+Check = Callable[[], Awaitable[str | None]]
+"""None: ready. Otherwise why not, in one sentence without personal data."""
+
+PATIENCE = 3.0
+"""Seconds a check may take before it counts as not ready."""
+
+
+@dataclass
+class Health:
+    """What readiness depends on. `stopping` is set at the first sign of the end."""
+
+    checks: dict[str, Check] = field(default_factory=dict)
+    stopping: bool = False
+
+    async def reasons(self) -> dict[str, str]:
+        """Why the process is not ready; empty when it is."""
+        if self.stopping:
+            return {"process": "stopping"}
+        found = {}
+        for name, check in self.checks.items():
+            try:
+                reason = await asyncio.wait_for(check(), PATIENCE)
+            except Exception as error:
+                reason = f"the check failed: {type(error).__name__}"
+            if reason:
+                found[name] = reason
+        return found
+
+    def router(self) -> APIRouter:
+        """`/live`, `/ready`, `/metrics`."""
+        routes = APIRouter(tags=["health"])
+
+        @routes.get("/live")
+        async def live() -> PlainTextResponse:
+            """The event loop turns."""
+            return PlainTextResponse("live\n")
+
+        @routes.get("/ready", responses={503: {"description": "not ready, with the reasons"}})
+        async def ready() -> JSONResponse:
+            """Whether new work is welcome."""
+            reasons = await self.reasons()
+            return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+        @routes.get("/metrics")
+        async def metrics(request: Request) -> Response:
+            """Prometheus text; for loopback and for the operations role."""
+            if not _loopback(request.scope.get("huiyin.client", "")):
+                principal = await caller(request)
+                if principal is None or not principal.may("operate"):
+                    raise NotFound()
+            return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+        return routes
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,244 @@
+"""What an operator asks of a running installation: lag, dumps, rebuilds, dead letters, keys.
+
+Every call is HTTP under `/control`, answered only over `control.sock`; on any other way in it is an unknown path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Protocol
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+
+from shared.bus.port import PARTITIONS, EventBus, Record
+from shared.clock import Clock
+from shared.delivery.dead_letters import COLLECTION as DEAD_LETTERS
+from shared.errors import FieldError, Invalid, NotFound
+from shared.http.access import ROLES, Access
+from shared.service import Service
+from shared.store.port import Collection, Delete, Document, DocumentStore, Insert, Query
+from shared.telemetry.logs import log
+
+MARKS = Collection("marks", "record")
+"""What a service has begun and not finished: a start that finds `rebuild` begins it again."""
+
+REBUILD = "rebuild"
+
+LOOK = 0.1
+"""Seconds between two looks at how far a rebuild has come."""
+
+
+class Taker(Protocol):
+    """What takes a service's records: a pipeline."""
+
+    @property
+    def progress(self) -> Mapping[int, int]:
+        """Partition → next offset, as far as this process has taken them."""
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the consumer stopped itself, or None."""
+
+    async def deliver(self, records: Sequence[Record]) -> None: ...
+
+    async def forget(self) -> None:
+        """Drop what is remembered between batches: the documents were dropped."""
+
+    async def replay(self, key: str | None, limit: int) -> int:
+        """Take dead letters again, in order; how many are settled now."""
+
+    def summed(self) -> Mapping[str, Mapping[str, Any]] | None:
+        """For a service that counts: its cells, in the place of its delta documents."""
+
+
+class Member:
+    """One service of the installation, and its consumer."""
+
+    def __init__(self, service: Service, store: DocumentStore, taker: Taker, bus: EventBus, clock: Clock) -> None:
+        self.service, self.store, self.taker = service, store, taker
+        self._bus, self._clock = bus, clock
+        self._consumer: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Start the consumer; a rebuild that was interrupted begins again."""
+        if await self.store.get(MARKS.name, [REBUILD]):
+            await self._clear()
+        self._consumer = asyncio.create_task(self._bus.consume(self.service.name, self.taker.deliver))
+
+    async def end(self) -> None:
+        """Stop the consumer where it stands; records in hand come again."""
+        if self._consumer:
+            self._consumer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._consumer
+            self._consumer = None
+
+    async def rebuild(self) -> AsyncIterator[dict[str, int]]:
+        """Drop every derived document and read the log again; yields how far it is, in records."""
+        await self.store.write([Insert(MARKS.name, REBUILD, {})])
+        await self.end()
+        await self.begin()
+        goal = await self._bus.ends()
+        while True:
+            taken = sum(min(self.taker.progress.get(p, 0), end) for p, end in goal.items())
+            yield {"taken": taken, "of": sum(goal.values())}
+            if taken == sum(goal.values()):
+                break
+            await self._clock.sleep(LOOK)
+        for mark in (await self.store.get(MARKS.name, [REBUILD])).values():
+            await self.store.write([Delete(MARKS.name, mark.id, mark.revision)])
+
+    async def _clear(self) -> None:
+        log(self.service.name).info("rebuilding the derived documents from the log")
+        await self._bus.reset(self.service.name, dict.fromkeys(range(PARTITIONS), 0))
+        letters = [document async for document in every(self.store, DEAD_LETTERS.name)]
+        await self.store.write([Delete(DEAD_LETTERS.name, letter.id, letter.revision) for letter in letters])
+        for collection in self.service.collections:
+            if collection.kind == "derived":
+                await self.store.drop(collection.name)
+        await self.taker.forget()
+
+    async def dump(self) -> AsyncIterator[bytes]:
+        """The canonical dump: a JSON object a line, derived documents by collection and id, keys sorted, without
+        revision, positions and batch borders; deltas summed per cell."""
+        summed = self.taker.summed()
+        for collection in sorted(self.service.collections, key=lambda c: c.name):
+            if collection.kind != "derived":
+                continue
+            if summed is not None and collection.name in summed:
+                for cell, value in sorted(summed[collection.name].items()):
+                    yield _line(collection.name, cell, value)
+                continue
+            async for document in every(self.store, collection.name):
+                yield _line(collection.name, document.id, {k: v for k, v in document.body.items() if k != "position"})
+
+
+async def every(store: DocumentStore, collection: str) -> AsyncIterator[Document]:
+    """Every document of a collection, by id."""
+    cursor: str | None = None
+    while True:
+        page = await store.find(collection, Query(limit=500), cursor)
+        for document in page.documents:
+            yield document
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def _line(collection: str, id: str, body: Any) -> bytes:
+    return to_json(_sorted({"collection": collection, "id": id, "body": body})) + b"\n"
+
+
+def _sorted(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _sorted(value[key]) for key in sorted(value)}
+        case list() | tuple():
+            return [_sorted(item) for item in value]
+        case _:
+            return value
+
+
+class KeyWanted(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    role: str
+    departments: list[str] = Field(default_factory=list, max_length=100)
+
+
+class ReplayWanted(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    key: str | None = None
+    limit: int = Field(default=1000, ge=1, le=100_000)
+
+
+def router(members: Mapping[str, Member], bus: EventBus, access: Access) -> APIRouter:
+    """The calls under `/control`."""
+
+    def operated(request: Request) -> None:
+        if not request.scope.get("huiyin.operator"):
+            raise NotFound()
+
+    def member(service: str) -> Member:
+        if service not in members:
+            raise NotFound()
+        return members[service]
+
+    Asked = Annotated[Member, Depends(member)]
+    routes = APIRouter(prefix="/control", dependencies=[Depends(operated)], include_in_schema=False)
+
+    @routes.get("/lag")
+    async def lag() -> dict[str, dict[str, Any]]:
+        """For each service, how many records its saved position is behind, and why it stopped if it did."""
+        return {
+            name: {"lag": sum((await bus.lag(name)).values()), "stopped": member.taker.stopped}
+            for name, member in members.items()
+        }
+
+    @routes.post("/keys")
+    async def create_key(wanted: KeyWanted) -> dict[str, str]:
+        """A new bearer key, told this once."""
+        if wanted.role not in ROLES:
+            raise Invalid([FieldError("/role", "unknown")])
+        return {"key": await access.create_key(wanted.role, tuple(wanted.departments))}
+
+    @routes.get("/dump/{service}")
+    async def dump(member: Asked) -> StreamingResponse:
+        """The canonical dump of a service's derived documents."""
+        return StreamingResponse(member.dump(), media_type="application/x-ndjson")
+
+    @routes.post("/rebuild/{service}")
+    async def rebuild(member: Asked) -> StreamingResponse:
+        """Rebuild; a line of progress every tenth of a second, the last one with `taken` equal to `of`."""
+
+        async def lines() -> AsyncIterator[bytes]:
+            async for progress in member.rebuild():
+                yield to_json(progress) + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    @routes.get("/dead-letters/{service}")
+    async def list_letters(member: Asked) -> StreamingResponse:
+        """A line for each dead letter: where, which key, why, since when. No content."""
+
+        async def lines() -> AsyncIterator[bytes]:
+            async for letter in every(member.store, DEAD_LETTERS.name):
+                yield to_json({"id": letter.id, **_shown(letter.body)}) + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    @routes.get("/dead-letters/{service}/{partition}/{offset}")
+    async def show_letter(member: Asked, partition: int, offset: int) -> dict[str, Any]:
+        """One dead letter with its headers; its bytes stay sealed."""
+        id = f"{partition}/{offset}"
+        found = (await member.store.get(DEAD_LETTERS.name, [id])).get(id)
+        if found is None:
+            raise NotFound()
+        return {"id": id, **_shown(found.body), "headers": found.body.get("headers", {})}
+
+    @routes.post("/dead-letters/{service}/replay")
+    async def replay(member: Asked, wanted: ReplayWanted) -> dict[str, int]:
+        """Take dead letters again, in order per case; how many are settled now."""
+        return {"settled": await member.taker.replay(wanted.key, wanted.limit)}
+
+    return routes
+
+
+SHOWN: tuple[Literal["key", "reason", "error", "attempts", "first", "last"], ...] = (
+    "key",
+    "reason",
+    "error",
+    "attempts",
+    "first",
+    "last",
+)
+
+
+def _shown(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: body.get(name) for name in SHOWN}

@@ -1,0 +1,11 @@
+"""SQLite as the embedded mode uses it: durable, one writer per file, many changes per commit, few statements.
+
+A thread that steps through a statement gives up Python's global lock for each row, and waits to have it back while the
+event loop is busy. So what runs here handles many rows with one statement and brings a result back as one row.
+"""
+
+from shared.sqlite.connection import Connection, chunks, put
+from shared.sqlite.file import SqliteFile
+from shared.sqlite.lock import FolderLock
+
+__all__ = ["Connection", "FolderLock", "SqliteFile", "chunks", "put"]

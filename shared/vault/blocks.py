@@ -1,0 +1,75 @@
+"""Names generated ahead: a block of them is on disk before the first is drawn, and a restart never draws from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from shared.clock import Clock, Ids
+from shared.errors import Unavailable
+from shared.store.port import Collection, DocumentStore, Done, Insert
+from shared.vault.keys import NONCE, PARTS, SIZE, Ring, Wrapping
+
+KEYS = Collection("keys", "record")
+"""One document per name: its three wrapped keys. Deleting it is erasing what they sealed."""
+
+FIRST = 64
+"""Names in the first block of a process: small, so that the first feedback is not kept waiting."""
+
+BLOCK = 1024
+"""Names in every later block."""
+
+SLICE = 64
+"""Names made without letting anything else run (about a millisecond)."""
+
+
+class Blocks:
+    """The names of this run of this process that no case has yet."""
+
+    def __init__(self, store: DocumentStore, wrapping: Wrapping, ids: Ids, clock: Clock) -> None:
+        self._store = store
+        self._wrapping = wrapping
+        self._ids = ids
+        self._clock = clock
+        self._size = FIRST
+        self._free: deque[Ring] = deque()
+        self._refill: asyncio.Task[None] | None = None
+
+    async def draw(self) -> Ring:
+        """The next unused name, at once while the block has one. Raises `Unavailable`."""
+        while not self._free:
+            await asyncio.shield(self._refilling())
+        ring = self._free.popleft()
+        if len(self._free) < self._size // 2:
+            self._refilling()
+        return ring
+
+    async def close(self) -> None:
+        """Stop making names. The names left over stay unused for ever."""
+        if self._refill is not None:
+            self._refill.cancel()
+            await asyncio.wait([self._refill])
+
+    def _refilling(self) -> asyncio.Task[None]:
+        if self._refill is None or self._refill.done():
+            self._refill = asyncio.get_running_loop().create_task(self._make(), name="vault refill")
+            # Nobody may be waiting for it: a failure is told to those who are, and the next draw tries again.
+            self._refill.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._refill
+
+    async def _make(self) -> None:
+        rings: list[Ring] = []
+        inserts: list[Insert] = []
+        while len(rings) < self._size:
+            for _ in range(SLICE):
+                name = self._ids.document()
+                keys = {part: self._ids.token(SIZE) for part in PARTS}
+                body = {part: self._wrapping.wrap(name, part, keys[part], self._ids.token(NONCE)) for part in PARTS}
+                rings.append(Ring(name, self._wrapping, body, keys))
+                inserts.append(Insert(KEYS.name, name, body))
+            await self._clock.sleep(0)
+        outcomes = await self._store.write(inserts)
+        if not all(isinstance(outcome, Done) for outcome in outcomes):
+            raise Unavailable("a new key's name was taken")
+        self._free.extend(rings)
+        self._size = BLOCK

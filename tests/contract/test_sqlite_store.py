@@ -1,0 +1,100 @@
+"""The document store on SQLite keeps every promise of the port, and those that are its own."""
+
+from __future__ import annotations
+
+import resource
+import stat
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from shared.clock import SystemClock
+from shared.errors import Misconfigured, NotDeclared
+from shared.store.port import Collection, DocumentStore, Done, Index, Insert
+from shared.store.sqlite import SqliteStore
+from tests.contract.questions import NUMBERS, QuestionsContract
+from tests.contract.store import CASES, Opening, StoreContract
+
+
+@contextmanager
+def no_file_may_grow() -> Iterator[None]:
+    """Every write beyond the first byte of a file fails, as on a full or broken disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class TestSqliteStore(StoreContract, QuestionsContract):
+    @pytest.fixture
+    def opening(self, tmp_path: Path) -> Opening:
+        async def open(collections: Sequence[Collection]) -> DocumentStore:
+            return await SqliteStore.open(tmp_path / "routing.db", collections, SystemClock())
+
+        return open
+
+    @pytest.fixture
+    def outage(self) -> AbstractContextManager[None]:
+        return no_file_may_grow()
+
+    @pytest.fixture
+    async def numbers(self, opening: Opening) -> AsyncIterator[DocumentStore]:
+        store = await opening([NUMBERS])
+        yield store
+        await store.close()
+
+    async def test_only_its_owner_may_read_the_files(self, opening: Opening, tmp_path: Path) -> None:
+        store = await opening([CASES])
+        await store.write([Insert("cases", "c", {})])
+        assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+        await store.close()
+        assert [file.name for file in tmp_path.iterdir()] == ["routing.db"]
+
+    async def test_a_damaged_file_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:
+        store = await opening([CASES])
+        await store.write([Insert("cases", f"c{number}", {"text": "x" * 900}) for number in range(200)])
+        await store.close()
+        path = tmp_path / "routing.db"
+        content = bytearray(path.read_bytes())
+        content[4096 * 5 : 4096 * 40] = b"\xaa" * 4096 * 35
+        path.write_bytes(content)
+        with pytest.raises(Misconfigured) as refusal:
+            await opening([CASES])
+        assert str(path) in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+    async def test_a_file_that_is_no_database_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:
+        (tmp_path / "routing.db").write_bytes(b"not a database, but long enough to look like a file" * 100)
+        with pytest.raises(Misconfigured, match=r"routing\.db is damaged"):
+            await opening([CASES])
+
+    async def test_a_folder_in_place_of_the_file_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:
+        (tmp_path / "routing.db").mkdir()
+        with pytest.raises(Misconfigured, match=r"routing\.db cannot be opened"):
+            await opening([CASES])
+
+    async def test_a_value_held_twice_cannot_become_unique(self, opening: Opening) -> None:
+        store = await opening([Collection("cases", "record")])
+        await store.write([Insert("cases", id, {"number": "1"}) for id in "ab"])
+        await store.close()
+        with pytest.raises(Misconfigured, match="cases"):
+            await opening([Collection("cases", "record", unique=("number",))])
+
+    @pytest.mark.parametrize("name", ["Cases", "", 'a"b', "_outbox", "1a"])
+    async def test_a_collection_has_a_plain_name(self, opening: Opening, name: str) -> None:
+        with pytest.raises(NotDeclared):
+            await opening([Collection(name, "record")])
+
+    @pytest.mark.parametrize("field", ["", "a b", "a.", 'a"', "a'); --", "$.a"])
+    async def test_a_field_has_a_plain_name(self, opening: Opening, field: str) -> None:
+        with pytest.raises(NotDeclared):
+            await opening([Collection("cases", "record", indexes=(Index((field,)),))])
+
+    async def test_a_collection_may_be_named_like_a_word_of_sql(self, opening: Opening) -> None:
+        store = await opening([Collection("order", "derived", unique=("select",), indexes=(Index(("group", "from")),))])
+        assert await store.write([Insert("order", "a", {"select": 1, "group": 2, "from": 3})]) == [Done(1)]
+        await store.close()
