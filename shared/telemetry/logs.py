@@ -33,7 +33,7 @@ Fields = MutableMapping[str, Any]
 
 def log(name: str) -> FilteringBoundLogger:
     """The logger of a service or module. The first argument of its methods is a fixed sentence; values are fields."""
-    return cast(FilteringBoundLogger, structlog.get_logger(logger=name))
+    return cast(FilteringBoundLogger, structlog.get_logger(service=name))
 
 
 def configure(mode: Literal["json", "text"]) -> None:
