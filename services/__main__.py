@@ -24,7 +24,7 @@ from services.intake.app import SERVICE as INTAKE
 from services.notify.app import SERVICE as NOTIFY
 from services.routing.app import SERVICE as ROUTING
 from shared.errors import HuiyinError, Misconfigured
-from shared.http.edge import as_operator
+from shared.http.server import as_operator
 from shared.runtime import opened, read_settings, run
 from shared.settings import PlatformSettings
 from shared.telemetry.logs import configure

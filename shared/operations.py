@@ -3,8 +3,6 @@
 Every call is HTTP under `/control`, answered only over `control.sock`; on any other way in it is an unknown path.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -52,7 +50,7 @@ class Taker(Protocol):
     async def replay(self, key: str | None, limit: int) -> int:
         """Take dead letters again, in order; how many are settled now."""
 
-    def summed(self) -> Mapping[str, Mapping[str, Any]] | None:
+    async def summed(self) -> Mapping[str, Mapping[str, int]] | None:
         """For a service that counts: its cells, in the place of its delta documents."""
 
 
@@ -106,7 +104,7 @@ class Member:
     async def dump(self) -> AsyncIterator[bytes]:
         """The canonical dump: a JSON object a line, derived documents by collection and id, keys sorted, without
         revision, positions and batch borders; deltas summed per cell."""
-        summed = self.taker.summed()
+        summed = await self.taker.summed()
         for collection in sorted(self.service.collections, key=lambda c: c.name):
             if collection.kind != "derived":
                 continue

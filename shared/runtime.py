@@ -8,9 +8,10 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -25,12 +26,14 @@ from shared.delivery.timers import TimerLoop
 from shared.errors import Misconfigured
 from shared.http.access import COLLECTIONS as ACCESS_COLLECTIONS
 from shared.http.access import Access
-from shared.http.edge import Door, Edge, Server, as_operator, build_app, server_config
+from shared.http.edge import Door, Edge, build_app
 from shared.http.health import Health
+from shared.http.server import Server, as_operator, server_config
 from shared.operations import MARKS, Member, router
 from shared.service import Platform, Service, Wiring
 from shared.settings import PlatformSettings
 from shared.sqlite import FolderLock
+from shared.store.port import Collection
 from shared.store.sqlite import SqliteStore
 from shared.telemetry.logs import configure, log
 from shared.vault.vault import COLLECTIONS as VAULT_COLLECTIONS
@@ -74,8 +77,8 @@ async def opened(services: Sequence[Service], settings: PlatformSettings) -> Asy
     async with AsyncExitStack() as stack:
         stack.enter_context(FolderLock(settings.data))
 
-        async def store(name: str, collections: Sequence[object]) -> SqliteStore:
-            opened = await SqliteStore.open(settings.data / f"{name}.db", collections, clock)  # type: ignore[arg-type]
+        async def store(name: str, collections: Sequence[Collection]) -> SqliteStore:
+            opened = await SqliteStore.open(settings.data / f"{name}.db", collections, clock)
             stack.push_async_callback(opened.close)
             return opened
 
@@ -92,16 +95,26 @@ async def opened(services: Sequence[Service], settings: PlatformSettings) -> Asy
         wirings: list[Wiring] = []
         for service in services:
             own = await store(service.name, [*service.collections, DEAD_LETTERS, MARKS])
-            outbox = Outbox(own, service.name, clock)
+            outbox = Outbox(own, service.name, clock, ids)
             platform = Platform(settings, clock, ids, outbox, vault.held_by(service.opens), access)
             wiring = service.build(platform)
-            pipeline = Pipeline(service, wiring, platform)
+            pipeline = Pipeline(
+                service.name,
+                wiring.documents,
+                service.subscriptions,
+                store=outbox,
+                vault=platform.vault,
+                bus=bus,
+                clock=clock,
+                ids=ids,
+                knows=wiring.knows,
+            )
             members[service.name] = Member(service, outbox, pipeline, bus, clock)
             health.checks[service.name] = _check(wiring, pipeline)
             routers.append(wiring.router)
             doors.update(wiring.doors)
-            jobs.append(lambda outbox=outbox: outbox.run(bus))  # type: ignore[misc]
-            jobs.extend(wiring.jobs)
+            jobs.append(partial(outbox.run, bus))
+            jobs.extend([pipeline.watch, *wiring.jobs])
             if wiring.timers:
                 jobs.append(TimerLoop(service.name, wiring.timers, bus, pipeline, clock).run)
             wirings.append(wiring)
@@ -135,7 +148,7 @@ async def _kept_running(job: Callable[[], Awaitable[None]], clock: Clock) -> Non
             await job()
             return
         except Exception as error:
-            log("runtime").error("a job failed and starts again", job=job.__qualname__, error=type(error).__name__)
+            log("runtime").error("a job failed and starts again", error=type(error).__name__)
             await clock.sleep(1)
 
 
@@ -146,7 +159,7 @@ async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 @contextlib.contextmanager
-def _control_socket(folder: Path) -> object:
+def _control_socket(folder: Path) -> Iterator[socket.socket]:
     """A listening `control.sock`, mode 0600; only who holds the folder's lock comes here, so a stale one is removed."""
     path = folder / "control.sock"
     pointer = folder / "control.path"

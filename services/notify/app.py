@@ -78,8 +78,9 @@ def channel_of(settings: NotifySettings, platform: Platform) -> Channel:
     host = urlsplit(platform.settings.link_base).hostname or "localhost"
     host = host.encode("idna").decode()
     named = "." in host and not host.replace(".", "").isdigit()
-    name, sender = parseaddr(settings.sender or f"noreply@{host if named else 'localhost.invalid'}")
-    if not valid_address(sender):
+    given = settings.sender or f"noreply@{host if named else 'localhost.invalid'}"
+    name, sender = parseaddr(given)
+    if not valid_address(sender) or not given.isprintable():
         raise Misconfigured("NOTIFY_FROM: should be an e-mail address, or a name and <address>")
     stationery = Stationery(sender, name or "回音 Huiyin", host if named else "localhost", platform.clock)
     if settings.channel == "discard":

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from services.routing.classifier import Classifier
 from services.routing.domain import citizen, work
-from services.routing.domain.case import MESSAGES, Case, Message, Moved, Turn
+from services.routing.domain.case import MESSAGES, Case, Moved, Turn
 from services.routing.domain.organisation import Organisation
 from services.routing.store import Cases, Source
 from shared.clock import Clock, rfc3339
@@ -26,7 +26,7 @@ from shared.events.intake import (
 from shared.events.routing import OrganisationPublished
 from shared.http.access import Principal
 from shared.store.documents import Decision, Documents, Kept
-from shared.vault.vault import Keys, Unopenable, Vault
+from shared.vault.vault import Unopenable, Vault
 
 SYSTEM = Actor(kind="system")
 
@@ -102,6 +102,15 @@ class Call:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The words on a case, its messages' in their order."""
+
+    place: str | None
+    answers: str | None
+    messages: tuple[str | None, ...]
+
+
 class Desk:
     """What staff do. Every method answers the case as it is kept then, or raises `NotFound` (it left the scope),
     `Stale` (it is not at the version seen), `IllegalMove`, or `Invalid` (a field)."""
@@ -159,10 +168,18 @@ class Desk:
 
         return await self._move(call, noted)
 
-    async def words(self, case: Case) -> list[str | None]:
-        """The opened words of the case's messages, in order; None for what was erased or cannot be opened."""
+    async def opened(self, case: Case) -> Opened:
+        """The words on a case. What was erased, or cannot be opened, is None: it must not hide the rest."""
         keys = (await self._vault.fetch([case.key_name])).get(case.key_name)
-        return [_opened(keys, message) for message in case.messages]
+
+        def words(sealed: Sealed | None, field: str) -> str | None:
+            try:
+                return keys.open(sealed, field) if keys and sealed else None
+            except Unopenable:
+                return None
+
+        messages = tuple(words(message.words, message.field) for message in case.messages)
+        return Opened(words(case.place, "place"), words(case.answers, "answers"), messages)
 
     async def _move(self, call: Call, move: Callable[[Case, Turn], Moved]) -> Kept[Case]:
         actor = Actor(kind="staff", id=call.principal.id)
@@ -180,13 +197,6 @@ class Desk:
         if keys is None:  # erased: nothing can be said to or about this citizen any more
             raise IllegalMove(case.state, ())
         return keys.seal("reply", field, words)
-
-
-def _opened(keys: Keys | None, message: Message) -> str | None:
-    try:
-        return keys.open(message.words, message.field) if keys else None
-    except Unopenable:  # one message that was tampered with must not hide the case
-        return None
 
 
 def _stale(case: Case, seen: int) -> Stale:

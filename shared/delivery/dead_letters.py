@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from shared.bus.port import Record
 from shared.clock import Clock, Ids, parse_rfc3339, rfc3339
 from shared.errors import HuiyinError, Unavailable
-from shared.store.port import Change, Collection, Delete, Document, DocumentStore, Index, Insert, Query, Replace
+from shared.store.port import Body, Change, Collection, Delete, Document, DocumentStore, Index, Insert, Query, Replace
 from shared.telemetry.metrics import PARKED
 from shared.vault.vault import Vault
 
@@ -97,7 +97,7 @@ class DeadLetters:
         query = Query({"reason": "gap"}, order="first", until=rfc3339(before), limit=PAGE)
         return [self._letter(d) for d in (await self._store.find(COLLECTION.name, query)).documents]
 
-    async def list(self, key: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Letter]:
+    async def page(self, key: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Letter]:
         """For the operator: of one case, in the order of the log, or of all, longest parked first."""
         if key is not None:
             return (await self._all(Query({"key": key}, limit=PAGE)))[:limit]
@@ -179,7 +179,7 @@ class DeadLetters:
         )
 
 
-def _why(reason: Reason, error: Exception | None, attempts: int, now: str) -> Mapping[str, str | int | None]:
+def _why(reason: Reason, error: Exception | None, attempts: int, now: str) -> Body:
     return {
         "reason": reason,
         "error": type(error).__name__ if error else None,

@@ -53,6 +53,12 @@ class Fold:
         """Whether there is anything to write: a new value, or a sequence that was not noted yet."""
         return self.value is not None and bool(self.applied)
 
+    def refuse(self, error: Exception) -> None:
+        """The store cannot take it: everything that was applied waits instead."""
+        self.waiting = sorted([*self.applied, *self.waiting], key=lambda item: item.offset)
+        self.reason, self.failed, self.error = "failure", self.applied[0], error
+        self.applied, self.adds = [], []
+
     def change(self) -> Insert | Replace:
         """The guarded write of it all, continuing the trace of the first event that had others follow."""
         kept = self.kept or Kept(self.work.key, self.value)

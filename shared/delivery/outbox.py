@@ -40,6 +40,7 @@ class Outbox(DocumentStore):
         self._written: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._busy = False
+        self._more = False
 
     # The store.
 
@@ -102,13 +103,17 @@ class Outbox(DocumentStore):
         """Find the documents whose events nobody published: those of an earlier run, or of a replica that died."""
         while True:
             try:
-                now = self._clock.now()
-                old = await self._store.pending(BATCH, older_than=now - PATIENCE)
-                OUTBOX_AGE.labels(self._service).set((now - old[0].time).total_seconds() if old else 0)
-                self._note([envelope.subject for envelope in old])
+                await self._look()
             except Exception as error:
                 log(self._service).warning("the outbox cannot be read", error=type(error).__name__)
             await self._clock.sleep(POLL)
+
+    async def _look(self) -> None:
+        now = self._clock.now()
+        old = await self._store.pending(BATCH, older_than=now - PATIENCE)
+        OUTBOX_AGE.labels(self._service).set((now - old[0].time).total_seconds() if old else 0)
+        self._more = len(old) == BATCH
+        self._note([envelope.subject for envelope in old])
 
     async def _publish_all(self, bus: EventBus) -> None:
         """Publish what the noted documents hold, until there are none."""
@@ -120,6 +125,8 @@ class Outbox(DocumentStore):
             self._busy = True
             try:
                 await self._publish(bus, ids)
+                if self._more and not self._written:  # a long outbox is not left to the pace of the poll
+                    await self._look()
             except Exception as error:
                 self._note(ids)
                 if not failing:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 
-from fastapi import Request
+from fastapi import FastAPI, Request
+from fastapi.routing import iter_route_contexts
 
-from shared.clock import Clock, Ids
-from shared.errors import Forbidden, Misconfigured, NotAuthorised, Unavailable
+from shared.clock import Clock, Ids, rfc3339
+from shared.errors import Forbidden, Misconfigured, NotAuthorised, NotDeclared, Unavailable
 from shared.store.port import Collection, DocumentStore, Done, Insert
 
-KEYS = Collection("keys", "record")
+KEYS = Collection("keys", "record", unique=("hash",))
 COLLECTIONS = (KEYS,)
 
 FRESH = 5.0
 """How long, in seconds, a key may still work after it was revoked, or not yet after it was made."""
+
+REMEMBERED = 1_000
+"""Keys kept in memory, wrong ones too."""
+
+KEY = re.compile(r"hk_([0-9A-Z]{26})_([0-9A-Z]{26})", re.ASCII)
+
+PARAMETER = re.compile(r"\{[^}]*\}")
 
 ROLES = (
     "case-worker",
@@ -34,16 +45,16 @@ ROLES = (
 )
 
 PERMISSIONS: dict[str, frozenset[str]] = {
-    "feedback.import": frozenset({"integrator"}),
+    "feedback.import": frozenset({"integrator", "phone-operator", "supervisor", "operations"}),
     "cases.read": frozenset({"case-worker", "department-lead", "phone-operator", "supervisor"}),
     "cases.work": frozenset({"case-worker", "department-lead", "supervisor"}),
     "cases.reassign": frozenset({"case-worker", "department-lead", "supervisor"}),
     "deliveries.read": frozenset({"case-worker", "department-lead", "supervisor", "operations"}),
     "deliveries.replay": frozenset({"supervisor", "operations"}),
-    "insights.full": frozenset({"department-lead", "supervisor", "analyst", "auditor", "operations", "integrator"}),
+    "insights.full": frozenset(ROLES),
     "operate": frozenset({"operations"}),
 }
-"""Permission → the roles that hold it. `admin` holds none of them: it configures and sees no case."""
+"""Permission → the roles that hold it. `admin` configures and sees no case, `operations` sees no case's words."""
 
 OPERATOR = frozenset({"feedback.import", "deliveries.read", "deliveries.replay", "insights.full", "operate"})
 """What whoever may open `control.sock` may do."""
@@ -62,7 +73,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling. `id` is a key's id: it may stand in events and logs."""
+    """Who is calling. `kind` is `key` or `operator`; `id`, a key's id, may stand in events and logs."""
 
     kind: str
     id: str
@@ -87,18 +98,25 @@ class Access:
 
     def __init__(self, store: DocumentStore, ids: Ids, clock: Clock) -> None:
         self._store, self._ids, self._clock = store, ids, clock
-        self._known: dict[str, tuple[float, Principal | None]] = {}
+        self._known: OrderedDict[bytes, tuple[float, Principal | None]] = OrderedDict()
 
-    async def create_key(self, role: str, departments: tuple[str, ...] = ()) -> str:
+    async def create_key(self, role: str, departments: tuple[str, ...] = (), name: str | None = None) -> str:
         """A new bearer key, told this once; only its SHA-256 is kept. Raises `Misconfigured` for an unknown role."""
         if role not in ROLES:
             raise Misconfigured(f"there is no role {role!r}; roles: {', '.join(ROLES)}")
         id, secret = self._ids.document(), self._ids.code()
-        body = {"hash": _hash(secret), "role": role, "departments": list(departments)}
+        key = f"hk_{id}_{secret}"
+        body = {
+            "hash": _hash(key).hex(),
+            "role": role,
+            "departments": list(departments),
+            "name": name,
+            "created_at": rfc3339(self._clock.now()),
+        }
         (outcome,) = await self._store.write([Insert(KEYS.name, id, body)])
         if not isinstance(outcome, Done):
             raise Unavailable("the key could not be stored")
-        return f"hk_{id}_{secret}"
+        return key
 
     async def principal(self, authorization: str | None, operator: bool = False) -> Principal | None:
         """Who an `Authorization: Bearer …` header names; None without one.
@@ -110,31 +128,33 @@ class Access:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        cached = self._known.get(token)
-        if cached is None or self._clock.monotonic() - cached[0] > FRESH:
-            if len(self._known) > 1000:
-                self._known.clear()
-            cached = (self._clock.monotonic(), await self._look_up(token))
-            self._known[token] = cached
-        if cached[1] is None:
+        match = KEY.fullmatch(token.strip())
+        principal = await self._fresh(match[1], _hash(match[0])) if match else None
+        if principal is None:
             raise NotAuthorised()
-        return cached[1]
+        return principal
 
-    async def _look_up(self, token: str) -> Principal | None:
-        prefix, _, rest = token.partition("_")
-        id, _, secret = rest.partition("_")
-        if prefix != "hk" or not token.isascii() or len(token) > 100:
-            return None
+    async def _fresh(self, id: str, hash: bytes) -> Principal | None:
+        now = self._clock.monotonic()
+        known = self._known.get(hash)
+        if known is None or now - known[0] > FRESH:
+            known = self._known[hash] = (now, await self._look_up(id, hash))
+            self._known.move_to_end(hash)
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return known[1]
+
+    async def _look_up(self, id: str, hash: bytes) -> Principal | None:
         found = (await self._store.get(KEYS.name, [id])).get(id)
-        expected = found.body["hash"] if found else _hash("")
-        if not hmac.compare_digest(expected.encode(), _hash(secret).encode()) or found is None:
+        expected = bytes.fromhex(found.body["hash"]) if found else bytes(len(hash))
+        if not hmac.compare_digest(expected, hash) or found is None:
             return None
         return Principal("key", id, found.body["role"], tuple(found.body["departments"]))
 
 
-def _hash(secret: str) -> str:
-    """A secret of 130 random bits needs no slow hash."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+def _hash(key: str) -> bytes:
+    """130 random bits need no slow hash."""
+    return hashlib.sha256(key.encode()).digest()
 
 
 async def caller(request: Request) -> Principal | None:
@@ -144,10 +164,11 @@ async def caller(request: Request) -> Principal | None:
     return await access.principal(request.headers.get("authorization"), operator)
 
 
+@cache
 def requires(permission: str) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that gives the `Principal` holding `permission`, or answers 401 or 403."""
     if permission not in PERMISSIONS:
-        raise KeyError(permission)
+        raise NotDeclared(f"there is no permission {permission}")
 
     async def permitted(request: Request) -> Principal:
         principal = await caller(request)
@@ -157,5 +178,43 @@ def requires(permission: str) -> Callable[[Request], Awaitable[Principal]]:
             raise Forbidden()
         return principal
 
-    permitted.permission = permission  # type: ignore[attr-defined]  # read by the test that no route forgets one
     return permitted
+
+
+PUBLIC = frozenset(
+    {
+        "/v1/feedback",
+        "/v1/feedback/{}",
+        "/v1/feedback/{}/messages",
+        "/v1/feedback/{}/rating",
+        "/v1/feedback/{}/reopening",
+        "/v1/feedback/{}/withdrawal",
+        "/v1/feedback/{}/attachments",
+        "/v1/feedback/{}/erasure",
+        "/v1/categories",
+        "/v1/departments",
+        "/v1/areas",
+        "/v1/similar",
+        "/v1/session",
+        "/v1/insights/summary",
+        "/v1/insights/series",
+        "/v1/insights/rates",
+        "/v1/insights/flow",
+        "/v1/insights/topics",
+    }
+)
+"""Calls that anyone may make, some with a number and its code. Every other one under `/v1` declares a permission."""
+
+
+def undeclared_routes(app: FastAPI) -> list[str]:
+    """The routes under `/v1` that are neither public nor depend on `requires(…)`: such an app must not start."""
+    permitted = {requires(permission) for permission in PERMISSIONS}
+    undeclared = []
+    for route in iter_route_contexts(app.routes):
+        path = route.path or ""
+        if not path.startswith("/v1/") or PARAMETER.sub("{}", path) in PUBLIC:
+            continue
+        dependant = getattr(route, "dependant", None)
+        if dependant is None or not permitted & {needed.call for needed in dependant.dependencies}:
+            undeclared.append(path)
+    return undeclared

@@ -1,39 +1,34 @@
 """The edge: what every request passes before a route sees it, and every answer before it leaves.
 
-In this order: request id, headers, query, body (bytes, time, strict JSON), then a door or a route, then errors as problems,
-then security headers. It is plain ASGI around FastAPI, because the embedded mode may have no proxy in front.
+In this order: headers, query, body (bytes, time), strict JSON, then a door or a route, then errors as problems, then
+security headers. It is plain ASGI around FastAPI, because the embedded mode may have no proxy in front. Links are
+built from the settings and never from a Host header, and nothing here redirects.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
 
-import uvicorn
 from fastapi import APIRouter, FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from shared.clock import Clock, Ids
-from shared.errors import Malformed, Problem, TooLarge
-from shared.http.access import Access
+from shared.errors import NotDeclared, Unavailable
+from shared.http.access import Access, undeclared_routes
 from shared.http.health import Health
-from shared.http.problems import MEDIA, body_of, handle_errors, problem_of
-from shared.http.strict import strict_json
+from shared.http.limits import Incoming, check_query, read_headers, replayed
+from shared.http.problems import MEDIA, SCHEMA, body_of, handle_errors, instance_of, problem_of
+from shared.http.server import Server, as_operator, server_config
+from shared.http.strict import fields_of, strict_json
 from shared.settings import PlatformSettings
 from shared.telemetry.logs import log
 from shared.telemetry.metrics import REQUEST_SECONDS, REQUESTS
+from shared.telemetry.tracing import continue_trace, recording, span
 
-LARGEST = 256 * 1024
-"""Bytes of a body, unless its route reads a stream."""
-
-HEADERS = 16 * 1024
-"""Bytes of all header names and values."""
-
-BODY_SECONDS = 15.0
+__all__ = [
+    "Answer", "Asked", "Door", "Edge", "Server", "as_operator", "build_app", "fields_of", "server_config", "strict_json",
+]  # fmt: skip
 
 JSON = b"application/json"
 
@@ -51,11 +46,8 @@ SECURITY: tuple[tuple[bytes, bytes], ...] = (
     (b"permissions-policy", b"geolocation=(self), camera=(self)"),
 )
 
-
-class _Plain(Problem):
-    def __init__(self, status: int, slug: str, title: str) -> None:
-        self.status, self.slug, self.title = status, slug, title
-        super().__init__()
+LINGER = 2.0
+"""Seconds in which a body that was refused is still taken in and thrown away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +63,7 @@ class Asked:
     operator: bool
 
     def header(self, name: bytes) -> str | None:
-        """A header as text, or None."""
+        """A header as text (Latin-1, as HTTP has it), or None."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
@@ -85,7 +77,10 @@ class Answer:
 
 
 Door = Callable[[Asked], Awaitable[Answer]]
-"""A hot path that the edge calls before FastAPI, for one exact method and path. May raise a `Problem`."""
+"""A hot path that the edge calls before FastAPI, for one exact method and path. May raise a `Problem`.
+
+A route of the same method and path is never called; it is welcome for what OpenAPI says of it.
+"""
 
 
 def build_app(
@@ -99,18 +94,31 @@ def build_app(
     health: Health,
     streams: frozenset[str] = frozenset({"/v1/feedback/batch"}),
 ) -> Edge:
-    """The whole HTTP interface. `streams` are paths whose routes read their bodies themselves, with limits of their own."""
-    app = FastAPI(title="Huiyin", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    """The whole HTTP interface. `streams` are paths whose routes read their bodies themselves, with limits of their own.
+
+    Raises `NotDeclared` for a route that is not public and declares no permission.
+    """
+    app = FastAPI(
+        title="Huiyin",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        responses={"default": {"description": "A problem", "content": {MEDIA: {"schema": dict(SCHEMA)}}}},
+    )
     app.state.access = access
     app.include_router(health.router())
     for router in routers:
         app.include_router(router)
-    handle_errors(app)
+    handle_errors(app, ids)
+    if undeclared := undeclared_routes(app):
+        raise NotDeclared(f"no permission is declared for {', '.join(undeclared)}")
     return Edge(app, doors, settings, clock, ids, streams)
 
 
 class Edge:
-    """See the module."""
+    """See the module. `app` is the FastAPI inside."""
 
     def __init__(
         self,
@@ -126,77 +134,79 @@ class Edge:
         self._clock, self._ids = clock, ids
         self._proxies = settings.trusted_proxies
         https = settings.link_base.startswith("https:")
-        hsts = ((b"strict-transport-security", b"max-age=31536000"),) if https else ()
-        self._security = SECURITY + hsts
+        self._security = (*SECURITY, *([(b"strict-transport-security", b"max-age=31536000")] if https else []))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        exchange = _Exchange(send, self._security)
-        scope["huiyin.request"] = self._ids.document()
         started = self._clock.monotonic()
+        scope.setdefault("huiyin.operator", False)
+        incoming, outgoing = Incoming(receive), _Outgoing(send, self._security)
+        door = self._doors.get((scope["method"], scope["path"]))
         try:
-            await self._serve(scope, receive, exchange)
+            headers = read_headers(scope["headers"])
+            incoming.expect(headers)
+            check_query(scope["query_string"])
+            scope["huiyin.client"] = self._client(scope, headers)
+            if b"traceparent" in headers or recording():
+                traceparent = headers.get(b"traceparent", b"").decode("latin-1")
+                with continue_trace(traceparent), span(f"{scope['method']} {scope['path'] if door else 'a route'}"):
+                    await self._serve(door, scope, headers, incoming, outgoing)
+            else:
+                await self._serve(door, scope, headers, incoming, outgoing)
         except Exception as error:
-            await self._fail(scope, exchange, error)
-        route = getattr(scope.get("route"), "path", scope["path"] if exchange.door else "other")
-        REQUESTS.labels(route, exchange.status).inc()
+            await self._fail(scope, incoming, outgoing, error)
+        route = scope["path"] if door else getattr(scope.get("route"), "path", "other")
+        REQUESTS.labels(route, outgoing.status).inc()
         REQUEST_SECONDS.labels(route).observe(self._clock.monotonic() - started)
 
-    async def _serve(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
-        headers = _headers(scope)
-        scope["huiyin.client"] = self._client(scope, headers)
-        _check_query(scope)
-        path, method = scope["path"], scope["method"]
-        if path in self._streams:
-            await self.app(scope, receive, exchange.send)
+    async def _serve(
+        self, door: Door | None, scope: Scope, headers: Mapping[bytes, bytes], incoming: Incoming, outgoing: _Outgoing
+    ) -> None:
+        if scope["path"] in self._streams and door is None:
+            await self.app(scope, incoming.piece, outgoing.send)
             return
-        body = await _body(headers, receive) if method not in ("GET", "HEAD") else b""
-        if door := self._doors.get((method, path)):
-            exchange.door = True
-            asked = Asked(
-                method,
-                path,
-                scope["query_string"].decode("latin-1"),
-                headers,
-                body,
-                scope["huiyin.client"],
-                bool(scope.get("huiyin.operator")),
-            )
-            await exchange.answer(await door(asked))
+        body = await incoming.whole()
+        if door is None:
+            if body and _is_json(headers):
+                strict_json(body)
+            await self.app(scope, replayed(body, incoming.receive), outgoing.send)
             return
-        if body and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() in (JSON, b""):
-            strict_json(body)
-        await self.app(scope, _replay(body, receive), exchange.send)
+        query = scope["query_string"].decode("latin-1")
+        client, operator = scope["huiyin.client"], scope["huiyin.operator"]
+        answer = await door(Asked(scope["method"], scope["path"], query, headers, body, client, operator))
+        await outgoing.answer(answer)
 
-    async def _fail(self, scope: Scope, exchange: _Exchange, error: Exception) -> None:
+    async def _fail(self, scope: Scope, incoming: Incoming, outgoing: _Outgoing, error: Exception) -> None:
+        """Tell the caller, unless an answer has begun. A body that was not wanted is let run out, and then no more."""
         problem = problem_of(error)
+        instance = instance_of(scope, self._ids)
         if problem.status == 500:
-            log("http").error("a request failed", error=type(error).__name__, request=scope["huiyin.request"])
-        if exchange.status:
+            log("http").error("a request failed", request=instance, exc_info=error)
+        elif isinstance(error, Unavailable):
+            log("http").warning("a request met an outage", request=instance, exc_info=error)
+        if outgoing.status:
             return
-        body = body_of(problem, f"urn:huiyin:request:{scope['huiyin.request']}")
-        extra = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-        await exchange.answer(Answer(problem.status, body, extra, MEDIA.encode()))
+        headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+        answer = Answer(problem.status, body_of(problem, instance), headers, MEDIA.encode())
+        await outgoing.answer(answer, unread=None if incoming.ended else incoming)
 
     def _client(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         """The address of the client: the peer's, or what the outermost trusted proxy saw."""
-        peer = (scope.get("client") or ("unknown", 0))[0]
         if self._proxies:
             chain = [part.strip() for part in headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")]
-            chain = [part for part in chain if part]
-            if chain:
+            if chain := [part for part in chain if part]:
                 return chain[-min(self._proxies, len(chain))]
-        return str(peer)
+        peer = scope.get("client")
+        return str(peer[0]) if peer else "unknown"
 
 
-class _Exchange:
-    """One answer on its way out: adds the security headers, remembers the status."""
+class _Outgoing:
+    """One answer on its way out: adds the security headers, remembers the status (0: nothing was sent yet)."""
 
     def __init__(self, send: Send, security: Sequence[tuple[bytes, bytes]]) -> None:
         self._send, self._security = send, security
         self.status = 0
-        self.door = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -207,107 +217,24 @@ class _Exchange:
             message = {**message, "headers": headers}
         await self._send(message)
 
-    async def answer(self, answer: Answer) -> None:
+    async def answer(self, answer: Answer, unread: Incoming | None = None) -> None:
+        """Send it whole. The connection ends after an answer to an `unread` body, but not before the sender sees it."""
         headers = [
             (b"content-type", answer.content_type),
             (b"content-length", str(len(answer.body)).encode()),
             *answer.headers,
         ]
+        if unread is not None:
+            headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": answer.body})
+        if unread is not None:
+            await self.send({"type": "http.response.body", "body": answer.body, "more_body": True})
+            await unread.discard(LINGER)
+            await self.send({"type": "http.response.body", "body": b""})
+        else:
+            await self.send({"type": "http.response.body", "body": answer.body})
 
 
-def _headers(scope: Scope) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    size = 0
-    for name, value in scope["headers"]:
-        size += len(name) + len(value)
-        if name in found and name in (b"host", b"content-length", b"authorization", b"content-type"):
-            raise Malformed(f"the header {name.decode('latin-1')} is given twice")
-        found[name] = value
-    if size > HEADERS:
-        raise _Plain(431, "headers-too-large", "The request's headers are too large")
-    if b"content-length" in found and b"transfer-encoding" in found:
-        raise Malformed("Content-Length and Transfer-Encoding exclude each other")
-    if found.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise _Plain(415, "encoding", "Encoded bodies are not accepted")
-    return found
-
-
-def _check_query(scope: Scope) -> None:
-    names = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
-    if len(set(names)) != len(names):
-        raise Malformed("a parameter is given twice")
-
-
-async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-    """The whole body. Refused as soon as it is known to be too large; nothing is kept of what was refused."""
-    declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit():
-        raise Malformed("Content-Length is not a number")
-    if int(declared) > LARGEST:
-        raise TooLarge()
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Malformed("the body did not come whole")
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > LARGEST:
-                    raise TooLarge()
-                chunks.append(chunk)
-                if not message.get("more_body"):
-                    return b"".join(chunks)
-    except TimeoutError:
-        raise _Plain(408, "too-slow", "The body did not come in time") from None
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    told = False
-
-    async def again() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
-
-
-def as_operator(app: ASGIApp) -> ASGIApp:
-    """The same interface for whoever may open `control.sock`."""
-
-    async def operated(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "huiyin.operator": True}, receive, send)
-
-    return operated
-
-
-class Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the runtime decides when to stop."""
-
-    def install_signal_handlers(self) -> None:
-        """Nothing: see the class."""
-
-
-def server_config(app: Any, grace: float) -> uvicorn.Config:
-    """httptools refuses what h11 lets a request smuggle in, so it is pinned."""
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        loop="uvloop" if os.name == "posix" else "asyncio",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=5,
-        limit_concurrency=2000,
-        timeout_graceful_shutdown=int(grace),
-    )
+def _is_json(headers: Mapping[bytes, bytes]) -> bool:
+    media = headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
+    return media == JSON or media.endswith(b"+json")

@@ -61,7 +61,7 @@ class Health:
         @routes.get("/metrics")
         async def metrics(request: Request) -> Response:
             """Prometheus text; for loopback and for the operations role."""
-            if not _loopback(request.scope.get("huiyin.client", "")):
+            if not _local(request):
                 principal = await caller(request)
                 if principal is None or not principal.may("operate"):
                     raise NotFound()
@@ -70,8 +70,11 @@ class Health:
         return routes
 
 
-def _loopback(address: str) -> bool:
+def _local(request: Request) -> bool:
+    """Whether the client is on this machine, and no proxy on it speaks for someone else."""
+    if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
+        return False
     try:
-        return ipaddress.ip_address(address).is_loopback
+        return ipaddress.ip_address(request.scope.get("huiyin.client", "")).is_loopback
     except ValueError:
         return False

@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, MutableMapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
+from shared.clock import Ids
 from shared.errors import Busy, Invalid, NotFound, Problem, Unavailable
 from shared.http.strict import fields_of
 
 MEDIA = "application/problem+json"
 
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "instance"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["location", "code"],
+                "properties": {"location": {"type": "string"}, "code": {"type": "string"}},
+            },
+        },
+    },
+}
+"""What OpenAPI says of every error."""
 
-def body_of(problem: Problem, instance: str) -> bytes:
-    """The JSON of a problem. Between two equal problems only `instance` differs."""
-    body: dict[str, object] = {
-        "type": f"urn:huiyin:problem:{problem.slug}",
-        "title": problem.title,
-        "status": problem.status,
-    }
-    if problem.detail:
-        body["detail"] = problem.detail
-    return to_json(body | dict(problem.extra) | {"instance": instance})
+
+def told(status: int, slug: str | None = None, title: str | None = None, **headers: str) -> Problem:
+    """A problem of a status that has no class, because only the edge tells it."""
+    problem = Problem()
+    phrase = HTTPStatus(status).phrase
+    problem.status, problem.slug, problem.title = status, slug or phrase.lower().replace(" ", "-"), title or phrase
+    problem.headers.update(headers)
+    return problem
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -40,28 +60,37 @@ def problem_of(error: BaseException) -> Problem:
         case HTTPException(status_code=404):
             return NotFound()
         case HTTPException():
-            return _plain(error.status_code, error.headers)
+            return told(error.status_code, **dict(error.headers or {}))
         case _:
             return Problem()
 
 
-def _plain(status: int, headers: object) -> Problem:
-    problem = Problem()
-    phrase = HTTPStatus(status).phrase
-    problem.status, problem.slug, problem.title = status, phrase.lower().replace(" ", "-"), phrase
-    if isinstance(headers, dict):
-        problem.headers.update(headers)
-    return problem
+def body_of(problem: Problem, instance: str) -> bytes:
+    """The JSON of a problem. Between two equal problems only `instance` differs."""
+    body: dict[str, object] = {
+        "type": f"urn:huiyin:problem:{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+    }
+    if problem.detail:
+        body["detail"] = problem.detail
+    return to_json(body | dict(problem.extra) | {"instance": instance})
 
 
-def handle_errors(app: FastAPI) -> None:
+def instance_of(scope: MutableMapping[str, Any], ids: Ids) -> str:
+    """The request's id as a URN; made when first asked for, since most requests never need one."""
+    if "huiyin.request" not in scope:
+        scope["huiyin.request"] = ids.document()
+    return f"urn:huiyin:request:{scope['huiyin.request']}"
+
+
+def handle_errors(app: FastAPI, ids: Ids) -> None:
     """Answer every error of the app's routes as a problem."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
-        instance = f"urn:huiyin:request:{request.scope.get('huiyin.request', '-')}"
-        return Response(body_of(problem, instance), problem.status, problem.headers, media_type=MEDIA)
+        body = body_of(problem, instance_of(request.scope, ids))
+        return Response(body, problem.status, problem.headers, media_type=MEDIA)
 
-    handled: Sequence[type[Exception]] = (Problem, RequestValidationError, Unavailable, HTTPException, Exception)
-    for shape in handled:
+    for shape in (Problem, RequestValidationError, Unavailable, HTTPException, Exception):
         app.add_exception_handler(shape, answer)

@@ -1,4 +1,4 @@
-"""How often one address may submit: the generic cell rate algorithm (ITU-T I.371).
+"""How often one sender may submit: the generic cell rate algorithm (ITU-T I.371).
 
 The `limits` library counts in windows and has no burst that refills steadily, which is what the product promises.
 """
@@ -11,35 +11,57 @@ from collections import OrderedDict
 
 from shared.clock import Clock
 from shared.errors import Misconfigured, TooMany
+from shared.http.access import Principal
+from shared.telemetry.metrics import LIMITED
 
 REMEMBERED = 100_000
-"""Addresses kept in memory; the longest unseen is forgotten first. Nothing of them is ever stored."""
+"""Senders kept in memory; the longest unseen is forgotten first. Nothing of them is ever stored."""
+
+KEYS = 10
+"""How many times an address's budget a bearer key has: a channel speaks for many people."""
 
 
 class Rate:
     """`"60/1"`: a burst of 60, then 1 a second. `"off"`: no limit."""
 
     def __init__(self, setting: str, clock: Clock) -> None:
+        """Raises `Misconfigured` for anything else."""
         self._clock = clock
         self._due: OrderedDict[str, float] = OrderedDict()
         self._interval = self._burst = 0.0
-        if setting != "off":
-            try:
-                burst, per_second = (float(part) for part in setting.split("/"))
-                self._interval = 1 / per_second
-            except (ValueError, ZeroDivisionError):
-                raise Misconfigured(f"a rate is 'burst/per-second' or 'off', not {setting!r}") from None
-            self._burst = burst * self._interval
+        if setting == "off":
+            return
+        try:
+            burst, per_second = (float(part) for part in setting.split("/"))
+        except ValueError:
+            burst = per_second = 0.0
+        if not (1 <= burst < math.inf and 0 < per_second < math.inf):
+            raise Misconfigured(f"a rate is 'burst/per-second' or 'off', not {setting!r}")
+        self._interval = 1 / per_second
+        self._burst = burst * self._interval
 
-    def take(self, whose: str) -> None:
-        """Count one submission. Raises `TooMany` with the seconds to wait."""
+    def admit(self, client: str, principal: Principal | None = None) -> None:
+        """Count one submission: on the key's own budget if there is one, else on the address's; an operator's never.
+
+        Raises `TooMany` with the seconds to wait.
+        """
+        if principal is None:
+            self.take(neighbourhood(client))
+        elif principal.kind == "key":
+            self.take(f"key:{principal.id}", KEYS)
+
+    def take(self, whose: str, times: int = 1) -> None:
+        """Count one submission on a budget of so many times the setting. Raises `TooMany`."""
         if not self._interval:
             return
-        now = self._clock.monotonic()
+        interval, now = self._interval / times, self._clock.monotonic()
         due = max(self._due.get(whose, now), now)
-        if due - now > self._burst - self._interval + 1e-9:
-            raise TooMany(math.ceil(due - now - self._burst + self._interval))
-        self._due[whose] = due + self._interval
+        # A nanosecond of tolerance: sums of floats are not exact.
+        over = due - now + interval - self._burst - 1e-9
+        if over > 0:
+            LIMITED.inc()
+            raise TooMany(math.ceil(over))
+        self._due[whose] = due + interval
         self._due.move_to_end(whose)
         if len(self._due) > REMEMBERED:
             self._due.popitem(last=False)
@@ -51,7 +73,7 @@ def neighbourhood(address: str) -> str:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
-    if ip.version == 6:
-        mapped = ip.ipv4_mapped
-        return str(mapped) if mapped else str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)
+    if isinstance(ip, ipaddress.IPv4Address):
+        return address
+    mapped = ip.ipv4_mapped
+    return str(mapped) if mapped else str(ipaddress.ip_network((ip.packed, 64), strict=False))

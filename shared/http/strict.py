@@ -13,25 +13,26 @@ from shared.errors import FieldError, Invalid, Malformed
 DEEPEST = 32
 """Levels of nesting."""
 
-DIGITS = 20
-"""Digits of a whole number."""
+LARGEST = 2**63
+"""Whole numbers are smaller than this, as in every store and most languages."""
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_SUSPICIOUS = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)|\x00")
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
+# An unclosed string runs to the end, so the pattern always matches and its time stays linear.
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+_SUSPICIOUS = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
+_UNREADABLE = re.compile("[\x00\ud800-\udfff]")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 
 
-def strict_json(body: bytes) -> Any:
+def strict_json(body: bytes, depth: int = DEEPEST) -> Any:
     """The value of a JSON text in UTF-8.
 
-    Raises `Malformed` for what is no JSON, a repeated key, NaN, an overflowing number or more than 32 levels, and
-    `Invalid` naming the field for a string with NUL or a lone surrogate.
+    Raises `Malformed` for what is no JSON, a repeated key, NaN, an overflowing number or more than `depth` levels,
+    and `Invalid` naming the field for a string with NUL or a lone surrogate.
     """
-    _check_depth(body)
+    _check_depth(body, depth)
     try:
-        value = json.loads(
-            body.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite, parse_int=_whole
-        )
+        value = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         raise Malformed("the body is not strict JSON in UTF-8") from None
     if _SUSPICIOUS.search(body):
@@ -42,33 +43,37 @@ def strict_json(body: bytes) -> Any:
 
 
 def pointer(path: Iterable[str | int]) -> str:
-    """A JSON pointer that echoes no more of the input than a well-formed name."""
-    return "".join(f"/{part}" if _NAME.fullmatch(str(part)) else "/*" for part in path)
+    """A JSON pointer that echoes nothing of the input but what looks like a field's name; the rest is `*`."""
+    return "".join(f"/{part}" if isinstance(part, int) or _NAME.fullmatch(part) else "/*" for part in path)
 
 
 def fields_of(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    """Pydantic's errors as locations and codes, without input, message or link."""
+    """What `ValidationError.errors()` says, as locations and codes: no input, no message, no link.
+
+    The code is Pydantic's, or the message of a validator's own ValueError where that is one word.
+    """
     found = []
     for error in errors:
         code = str(error["type"])
         cause = error.get("ctx", {}).get("error")
-        if code == "value_error" and cause is not None and _NAME.fullmatch(str(cause)):
+        if code == "value_error" and isinstance(cause, ValueError) and _NAME.fullmatch(str(cause)):
             code = str(cause)
         path = tuple(error["loc"])
-        found.append(FieldError(pointer(path[1:] if path[:1] == ("body",) else path) or "/", code))
+        found.append(FieldError(pointer(path[1:] if path[:1] == ("body",) else path), code))
     return found
 
 
-def _check_depth(body: bytes) -> None:
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+def _check_depth(body: bytes, deepest: int) -> None:
+    """On the bytes: a parser that recurses never sees what is too deep for it."""
+    if body.count(b"[") + body.count(b"{") <= deepest:
         return
     depth = 0
-    for byte in _STRINGS.sub(b"", body):
-        if byte in b"[{":
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", body)):
+        if bracket in b"[{":
             depth += 1
-            if depth > DEEPEST:
-                raise Malformed(f"the body is nested deeper than {DEEPEST} levels")
-        elif byte in b"]}":
+            if depth > deepest:
+                raise Malformed(f"the body is nested deeper than {deepest} levels")
+        else:
             depth -= 1
 
 
@@ -91,20 +96,23 @@ def _finite(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    if len(text) > DIGITS:
+    if len(text) > 20 or not -LARGEST <= (value := int(text)) < LARGEST:
         raise ValueError("out of range")
-    return int(text)
+    return value
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
 
 
 def _unreadable(value: Any, path: str) -> Iterator[str]:
-    """Where strings hold NUL or a lone surrogate. Bounded by `DEEPEST`, so recursion is safe."""
+    """Where strings hold NUL or a lone surrogate. Nesting is bounded, so recursion is safe."""
     match value:
         case str():
-            if any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value):
-                yield path or "/"
+            if _UNREADABLE.search(value):
+                yield path
         case dict():
             for key, item in value.items():
-                yield from _unreadable(key, path + "/*")
+                yield from _unreadable(key, f"{path}/*")
                 yield from _unreadable(item, path + pointer([key]))
         case list():
             for number, item in enumerate(value):

@@ -101,7 +101,13 @@ def _cut(value: Any) -> Any:
     """A value fit for a line: numbers as they are, everything else as short text without control characters."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = value if isinstance(value, str) else repr(value) if not isinstance(value, BaseException) else type(value).__name__
+    text = (
+        value
+        if isinstance(value, str)
+        else repr(value)
+        if not isinstance(value, BaseException)
+        else type(value).__name__
+    )
     text = UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text[:LONGEST])
     return text.encode()[:LONGEST].decode(errors="ignore")
 

@@ -34,7 +34,9 @@ def histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str)
     return Histogram(f"huiyin_{name}", meaning, labels, buckets=buckets, registry=REGISTRY)
 
 
-REQUESTS = counter("http_requests", "Requests answered; `route` is the template, `other` if none fits.", "route", "status")
+REQUESTS = counter(
+    "http_requests", "Requests answered; `route` is the template, `other` if none fits.", "route", "status"
+)
 REQUEST_SECONDS = histogram("http_request_seconds", "Seconds from a request's headers to its answer.", FAST, "route")
 LIMITED = counter("submissions_limited", "Submissions refused because they came faster than the rate allows.")
 
@@ -49,7 +51,9 @@ PARKED = counter("events_parked", "Records put aside as dead letters, by reason.
 DEAD_LETTERS = gauge("dead_letters", "Records that lie as dead letters now.", "service")
 GAPS_OVERDUE = gauge("gaps_overdue", "Cases that have waited over a minute for a missing event.", "service")
 BATCH_SIZE = histogram("batch_size", "Records in a batch.", SIZES, "service")
-BATCH_SECONDS = histogram("batch_seconds", "Seconds from a batch's delivery until its effects are durable.", FAST, "service")
+BATCH_SECONDS = histogram(
+    "batch_seconds", "Seconds from a batch's delivery until its effects are durable.", FAST, "service"
+)
 LAG = gauge("consumer_lag", "Records between a service's saved position and the end of the log.", "service")
 STOPPED = gauge("consumer_stopped", "1 while a consumer has stopped itself: too many cases failed.", "service")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from shared.clock import Clock, Ids
+from shared.clock import Ids
 from shared.errors import Unavailable
 from shared.store.port import Collection, DocumentStore, Done, Insert
 from shared.vault.keys import NONCE, PARTS, SIZE, Ring, Wrapping
@@ -16,21 +16,17 @@ KEYS = Collection("keys", "record")
 FIRST = 64
 """Names in the first block of a process: small, so that the first feedback is not kept waiting."""
 
-BLOCK = 1024
-"""Names in every later block."""
-
-SLICE = 64
-"""Names made without letting anything else run (about a millisecond)."""
+BLOCK = 512
+"""Names in every later block: made in a few milliseconds, in which nothing else runs."""
 
 
 class Blocks:
     """The names of this run of this process that no case has yet."""
 
-    def __init__(self, store: DocumentStore, wrapping: Wrapping, ids: Ids, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, wrapping: Wrapping, ids: Ids) -> None:
         self._store = store
         self._wrapping = wrapping
         self._ids = ids
-        self._clock = clock
         self._size = FIRST
         self._free: deque[Ring] = deque()
         self._refill: asyncio.Task[None] | None = None
@@ -60,14 +56,12 @@ class Blocks:
     async def _make(self) -> None:
         rings: list[Ring] = []
         inserts: list[Insert] = []
-        while len(rings) < self._size:
-            for _ in range(SLICE):
-                name = self._ids.document()
-                keys = {part: self._ids.token(SIZE) for part in PARTS}
-                body = {part: self._wrapping.wrap(name, part, keys[part], self._ids.token(NONCE)) for part in PARTS}
-                rings.append(Ring(name, self._wrapping, body, keys))
-                inserts.append(Insert(KEYS.name, name, body))
-            await self._clock.sleep(0)
+        for _ in range(self._size):
+            name = self._ids.document()
+            keys = {part: self._ids.token(SIZE) for part in PARTS}
+            body = {part: self._wrapping.wrap(name, part, keys[part], self._ids.token(NONCE)) for part in PARTS}
+            rings.append(Ring(name, self._wrapping, {}, keys))
+            inserts.append(Insert(KEYS.name, name, body))
         outcomes = await self._store.write(inserts)
         if not all(isinstance(outcome, Done) for outcome in outcomes):
             raise Unavailable("a new key's name was taken")

@@ -88,7 +88,7 @@ class _Chest:
         self._wrapping = Wrapping(kek)
         self._purposes: dict[str, bytes] = {}
         self._recent: OrderedDict[str, tuple[float, Ring]] = OrderedDict()
-        self.blocks = Blocks(store, self._wrapping, ids, clock)
+        self.blocks = Blocks(store, self._wrapping, ids)
 
     async def draw(self) -> Ring:
         ring = await self.blocks.draw()

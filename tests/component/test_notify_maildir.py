@@ -159,6 +159,24 @@ async def test_nothing_is_sent_before_the_organisation_is_known(tmp_path: Path) 
         assert len(new.mails()) == 1
 
 
+async def test_a_sender_told_to_stop_writes_down_what_it_has_submitted(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await office.receive()
+
+    def stop(name: str) -> None:
+        if name == "notify.after-submit":
+            running.cancel()
+
+    monkeypatch.setattr(channel, "failpoint", stop)
+    running = asyncio.create_task(office.sender.run())
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    (delivery,) = await office.of(case)
+    assert delivery.progress.state == "sent"
+    assert len(office.mails()) == 1
+
+
 async def test_the_running_sender_sends_what_is_written_without_waiting(office: Office) -> None:
     running = asyncio.create_task(office.sender.run())
     try:

@@ -13,7 +13,7 @@ import pytest
 from services.routing import handlers
 from services.routing.domain.case import Case
 from shared.clock import parse_rfc3339
-from shared.events.intake import FeedbackRated, FeedbackSupplemented
+from shared.events.intake import FeedbackRated, FeedbackSupplemented, Point
 from tests.support.routing import CITIZEN, Town, chengchuan
 from tests.unit.routing.folding import Folded, fold
 
@@ -129,6 +129,22 @@ async def test_words_are_on_disk_as_ciphertext_only(town: Town, tmp_path: Path) 
             assert "哨兵".encode() not in file.read_bytes(), file.name
 
 
+async def test_the_desk_sees_where_it_is_and_what_was_asked(town: Town) -> None:
+    id, event = await town.feedback("路灯不亮")
+    keys = town.keys[id]
+    event = event.model_copy(
+        update={
+            "place": keys.seal("text", "place", "北河镇和平路 12 号"),
+            "point": Point(lat=33.871, lon=110.318),
+            "answers": keys.seal("text", "answers", '{"pole":"17"}'),
+        }
+    )
+    case = (await town.happens(id, handlers.open_case, event, {"text": "路灯不亮", "place": "北河镇"})).value
+    shown = (await town.client.get(f"/v1/cases/{case.number}", headers=await town.key("supervisor"))).json()
+    assert (shown["place"], shown["answers"], shown["area"]) == ("北河镇和平路 12 号", '{"pole":"17"}', "beihe")
+    assert shown["point"] == {"lat": 33.871, "lon": 110.318}
+
+
 async def test_words_whose_key_is_destroyed_are_shown_as_nothing_and_nothing_more_is_said(town: Town) -> None:
     keys = (await town.feedback("x"))[1].text
     gone = keys.model_copy(update={"key": "GONE/text"})
@@ -144,7 +160,9 @@ async def test_a_call_needs_the_version_and_says_what_was_missed(town: Town) -> 
     case = (await town.receive("路灯不亮")).value
     worker = await town.key("case-worker", "lighting")
     for tag in (None, "*", "1", '"one"', '"-1"', '"²"', '"1", "2"'):
-        headers = worker if tag is None else {**worker, "If-Match": tag.encode()}
+        headers = {name.encode(): value.encode() for name, value in worker.items()}
+        if tag is not None:
+            headers[b"If-Match"] = tag.encode()
         without = await town.client.post(f"/v1/cases/{case.number}/acceptance", headers=headers)
         assert (without.status_code, without.json()["status"]) == (428, 428)
     assert (await town.post(case.number, "acceptance", 1, worker)).status_code == 200

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from shared.http.health import Health
 from shared.service import Platform, Wiring
 from shared.settings import PlatformSettings
 from shared.store.documents import Decision, Documents, Kept
+from shared.store.port import Collection
 from shared.store.sqlite import SqliteStore
 from shared.vault.vault import COLLECTIONS as VAULT
 from shared.vault.vault import Keys, Vault
@@ -112,22 +113,23 @@ async def chengchuan(folder: Path) -> AsyncIterator[Town]:
     clock = ManualClock(MONDAY)
     ids = SystemIds(clock)
     settings = PlatformSettings(data=folder)
-    store = await SqliteStore.open(folder / "routing.db", SERVICE.collections, clock)
-    vault_store = await SqliteStore.open(folder / "vault.db", VAULT, clock)
-    access_store = await SqliteStore.open(folder / "access.db", ACCESS, clock)
-    vault = await Vault.open(vault_store, folder / "keys" / "vault.key", ids, clock)
-    access = Access(access_store, ids, clock)
-    wiring = SERVICE.build(Platform(settings, clock, ids, store, vault.held_by(SERVICE.opens), access))
-    assert wiring.start
-    await wiring.start()
-    app = build_app(
-        [wiring.router], wiring.doors, settings=settings, clock=clock, ids=ids, access=access, health=Health()
-    )
-    transport = httpx2.ASGITransport(app=app)
-    try:
-        async with httpx2.AsyncClient(transport=transport, base_url="http://town") as client:
-            yield Town(clock, ids, store, vault, access, wiring, client)
-    finally:
-        await vault.close()
-        for each in (store, vault_store, access_store):
-            await each.close()
+    async with AsyncExitStack() as closing:
+
+        async def store(name: str, collections: Sequence[Collection]) -> SqliteStore:
+            opened = await SqliteStore.open(folder / f"{name}.db", collections, clock)
+            closing.push_async_callback(opened.close)
+            return opened
+
+        own = await store("routing", SERVICE.collections)
+        vault = await Vault.open(await store("vault", VAULT), folder / "keys" / "vault.key", ids, clock)
+        closing.push_async_callback(vault.close)
+        access = Access(await store("access", ACCESS), ids, clock)
+        wiring = SERVICE.build(Platform(settings, clock, ids, own, vault.held_by(SERVICE.opens), access))
+        assert wiring.start
+        await wiring.start()
+        app = build_app(
+            [wiring.router], wiring.doors, settings=settings, clock=clock, ids=ids, access=access, health=Health()
+        )
+        transport = httpx2.ASGITransport(app=app)
+        client = await closing.enter_async_context(httpx2.AsyncClient(transport=transport, base_url="http://town"))
+        yield Town(clock, ids, own, vault, access, wiring, client)

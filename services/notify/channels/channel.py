@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -12,10 +12,11 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Literal, Protocol
 
-from services.notify.domain import LEASE, Failed, Outcome, Refused
+from services.notify.domain import LEASE, Failed, Outcome, Refused, Sent
 from shared.clock import Clock
 from shared.telemetry.failpoints import failpoint
 from shared.telemetry.logs import log
+from shared.telemetry.metrics import DELIVERIES
 
 WHOLE = LEASE.total_seconds() - 10
 BEGIN = 20.0
@@ -85,6 +86,13 @@ async def hand_over(channel: Channel, letters: Sequence[Letter], clock: Clock) -
     except TimeoutError:
         outcomes = [Failed("timeout")] * len(letters)
     failpoint("notify.after-submit")
+    return outcomes
+
+
+def report(outcomes: Collection[Outcome]) -> None:
+    """Count what became of a batch, and say for each reason how many letters were not sent."""
+    for shape, word in ((Sent, "sent"), (Failed, "failed"), (Refused, "dead")):
+        if count := sum(isinstance(outcome, shape) for outcome in outcomes):
+            DELIVERIES.labels("email", word).inc(count)
     for reason, count in Counter(o.reason for o in outcomes if isinstance(o, (Failed, Refused))).items():
         log("notify").warning("mail was not sent", reason=reason, count=count)
-    return outcomes

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from services.notify.channels.channel import Channel, Letter, hand_over
+from services.notify.channels.channel import Channel, Letter, hand_over, report
 from services.notify.channels.letters import Letters
 from services.notify.domain import (
     LEASE,
@@ -152,6 +152,7 @@ class DigestSender:
             lambda kept: self._settle(kept.value, lease, outcomes[kept.id], self._clock.now()),
             self._clock,
         )
+        report(outcomes.values())
         for kept in (await self._digests.get_many(list(claimed))).values():
             if kept.value.untold_since:
                 await self._tell_cases(kept)

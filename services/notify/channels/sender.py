@@ -6,6 +6,7 @@ claim (`sending`, with a lease) → submit → write the outcome. Many cases sha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from services.notify.channels.channel import Channel, Letter, hand_over
+from services.notify.channels.channel import Channel, Letter, hand_over, report
 from services.notify.channels.digests import DigestSender
 from services.notify.channels.letters import Letters
 from services.notify.domain import (
@@ -23,6 +24,7 @@ from services.notify.domain import (
     Delivery,
     Outcome,
     Refused,
+    Sent,
     valid_address,
 )
 from services.notify.handlers import outcome_of
@@ -34,6 +36,7 @@ from shared.events.envelope import Sealed
 from shared.events.routing import Organisation
 from shared.store.documents import Decision, Kept
 from shared.telemetry.logs import log
+from shared.telemetry.metrics import PROMISE_SECONDS
 from shared.vault.vault import Keys, Vault, key_name
 
 BATCH = 500
@@ -41,6 +44,9 @@ BATCH = 500
 
 POLL = 1.0
 """Seconds after which the loop looks for what has come due, if nothing was written before."""
+
+GRACE = 8.0
+"""Seconds that a round gets to end in when the process is told to stop."""
 
 Claimed = tuple[Kept[CaseDeliveries], Delivery]
 
@@ -70,13 +76,13 @@ class Sender:
         self._log = log("notify")
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send until cancelled; what is being submitted then still gets its outcome written, within `GRACE` seconds."""
         away = False
         try:
             while True:
                 self._deliveries.written.clear()
                 try:
-                    busy = await self.round()
+                    busy = await self._whole_round()
                     away = False
                 except Unavailable:
                     if not away:
@@ -97,6 +103,16 @@ class Sender:
         gathered = await self._digests.gather(cases, announced.content)
         await self._tell_citizens(cases, announced.content)
         return bool(finished or gathered or cases)
+
+    async def _whole_round(self) -> bool:
+        work = asyncio.ensure_future(self.round())
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await work
+            raise
 
     async def _pause(self) -> None:
         waits = [asyncio.ensure_future(wait) for wait in (self._deliveries.written.wait(), self._clock.sleep(POLL))]
@@ -138,6 +154,10 @@ class Sender:
             lambda kept: self._settle(kept.value, lease, outcomes, self._clock.now()),
             self._clock,
         )
+        report(outcomes.values())
+        for kept, delivery in jobs:
+            if delivery.kind == "acknowledgement" and isinstance(told := outcomes[delivery.id], Sent):
+                PROMISE_SECONDS.observe((told.at - kept.value.received_at).total_seconds())
 
     def _claim(self, case: CaseDeliveries, now: datetime) -> Decision[CaseDeliveries] | None:
         claimed = [

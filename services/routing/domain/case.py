@@ -11,6 +11,7 @@ from services.routing.domain.organisation import Organisation
 from services.routing.domain.states import is_open
 from shared.clock import Moment, rfc3339
 from shared.events.envelope import Actor, Sealed
+from shared.events.intake import Point
 from shared.events.routing import CaseEvent, Explanation, State
 
 MESSAGES = 200
@@ -107,6 +108,9 @@ class Case:
     contact_kinds: tuple[str, ...]
     key_name: str
     explanation: Explanation
+    place: Sealed | None = None
+    point: Point | None = None
+    answers: Sealed | None = None
     version: int = 0
     changed_at: Moment | None = None
     since: Moment | None = None

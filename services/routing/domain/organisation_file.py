@@ -8,7 +8,7 @@ from datetime import date
 from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from services.routing.domain.calendar import MIDNIGHT, WEEKDAYS, Calendar, Span, public_holidays
+from services.routing.domain.calendar import MIDNIGHT, WEEKDAYS, Calendar, Span, holidays_known
 from services.routing.domain.fields import Field, read_fields
 from services.routing.domain.organisation import Category, Organisation
 from shared.events.routing import Area, Department, Label
@@ -20,9 +20,6 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)
 LANGUAGES = ("zh", "en")
 HOURS = 10_000
 """The longest deadline or pause, in working hours."""
-
-CHECKED_YEAR = 2026
-"""Any year: asking for one tells whether the country is known."""
 
 
 def read_organisation(text: str, file: str, version: str) -> Organisation:
@@ -184,11 +181,8 @@ def _calendar(field: Field, zone: ZoneInfo) -> Calendar:
     if not any(week):
         found["hours"].wrong("no day of the week has working hours")
     country = found["country"].text() if "country" in found else None
-    if country:
-        try:
-            public_holidays(country, CHECKED_YEAR)
-        except ValueError:
-            found["country"].wrong("is not a country whose holidays are known")
+    if country and not holidays_known(country):
+        found["country"].wrong("is not the code of a country whose holidays are known")
     free, worked = _days(found.get("holidays")), _days(found.get("working_days"))
     for day, item in worked.items():
         if day in free:

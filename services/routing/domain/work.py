@@ -60,6 +60,9 @@ def open_case(feedback: FeedbackReceived, assigned: Assignment, turn: Turn) -> M
         contact_kinds=feedback.contact_kinds,
         key_name=feedback.text.key.rpartition("/")[0],
         explanation=assigned.explanation,
+        place=feedback.place,
+        point=feedback.point,
+        answers=feedback.answers,
         deadline=deadline,
     )
     said = words(turn, "citizen", "feedback", "text", feedback.text)

@@ -1,18 +1,19 @@
-"""A small organisation, feedback and turns for the tests of routing's domain."""
+"""A small organisation, feedback, turns, and the way to a case of each state, for the tests of routing's domain."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from services.routing.classifier import Classifier
+from services.routing.domain import citizen, work
 from services.routing.domain.case import Case, Turn
 from services.routing.domain.organisation import Organisation
 from services.routing.domain.organisation_file import read_organisation
-from services.routing.domain.work import open_case
 from shared.events.envelope import Actor, Sealed
-from shared.events.intake import FeedbackReceived
+from shared.events.intake import FeedbackRated, FeedbackReceived, FeedbackSupplemented, FeedbackWithdrawn
 
 SMALL = """\
 name: {zh: 小镇, en: Small Town}
@@ -97,4 +98,38 @@ def opened(words: str = "路灯", organisation: Organisation = TOWN, **given: An
     """A case as `open_case` makes it of these words."""
     event = feedback(**given)
     assigned = Classifier.of(organisation).assign(words, event.category)
-    return open_case(event, assigned, turn(event.at, SYSTEM, organisation)).case
+    return work.open_case(event, assigned, turn(event.at, SYSTEM, organisation)).case
+
+
+REPLY = sealed("reply")
+
+
+def at(text: str) -> datetime:
+    """A moment by the small town's own clock."""
+    return datetime.fromisoformat(f"{text}+08:00").astimezone(UTC)
+
+
+def by(case: Case, moment: datetime) -> Turn:
+    return Turn.on(case, moment, turn().actor, TOWN)
+
+
+def said(moment: datetime = MONDAY) -> FeedbackSupplemented:
+    return FeedbackSupplemented(at=moment, actor=CITIZEN, message=sealed())
+
+
+def rated(solved: bool | None, moment: datetime = MONDAY) -> FeedbackRated:
+    return FeedbackRated(at=moment, actor=CITIZEN, solved=solved)
+
+
+WAYS: dict[str, Callable[[], Case]] = {
+    "triage": lambda: opened("?"),
+    "routed": lambda: opened(),
+    "accepted": lambda: work.accept(opened(), turn()).case,
+    "in-progress": lambda: work.start(WAYS["accepted"](), turn()).case,
+    "awaiting-citizen": lambda: work.ask(WAYS["accepted"](), turn(), REPLY).case,
+    "answered": lambda: work.answer(WAYS["accepted"](), turn(), REPLY).case,
+    "closed": lambda: work.close(WAYS["answered"](), turn(), None).case,
+    "returned": lambda: work.send_back(opened(), turn(), "not-ours", None).case,
+    "withdrawn": lambda: citizen.withdraw(opened(), FeedbackWithdrawn(at=MONDAY, actor=CITIZEN), turn()).case,
+}
+"""State → how a case gets there."""

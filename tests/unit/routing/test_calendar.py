@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.routing.domain.calendar import Calendar, Span, public_holidays
+from services.routing.domain.calendar import Calendar, Span, holidays_known, public_holidays
 
 DAY: tuple[Span, ...] = ((540, 720), (780, 1080))
 WEEK = (DAY, DAY, DAY, DAY, DAY, (), ())
@@ -111,9 +111,9 @@ def test_a_country_brings_its_holidays_and_make_up_days() -> None:
     assert own.between(local("2026-10-01T00:00"), local("2026-10-02T00:00")) == 8 * 3600
 
 
-def test_an_unknown_country_is_refused() -> None:
-    with pytest.raises(ValueError):
-        public_holidays("Nowhere", 2026)
+@pytest.mark.parametrize(("country", "known"), [("CN", True), ("DE", True), ("XX", False), ("", False), ("os", False)])
+def test_a_country_is_known_by_its_code(country: str, known: bool) -> None:
+    assert holidays_known(country) is known
 
 
 def test_silence_ends_with_a_working_day() -> None:

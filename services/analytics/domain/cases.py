@@ -1,0 +1,77 @@
+"""What figures know of one case, and which cells it stands in.
+
+A cell is `<quarter>|<dimension>|<value>`: the cases received in one UTC quarter-hour that have this value now. Days, zones
+and labels are made when figures are shown, so no cell depends on the organisation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shared.clock import Moment, rfc3339
+
+DIMENSIONS = ("channel", "kind", "category", "department", "area", "state")
+
+UNSPECIFIED = "unspecified"
+
+QUARTER = 900
+"""Seconds of the window that cells are kept by."""
+
+OVERDUE = "overdue"
+
+
+def quarter_of(moment: datetime) -> str:
+    """The start of the UTC quarter-hour that a moment is in, as `YYYY-MM-DDTHH:MMZ`; sorts as text."""
+    start = datetime.fromtimestamp(moment.timestamp() // QUARTER * QUARTER, UTC)
+    return f"{start:%Y-%m-%dT%H:%MZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """When a state was first or last reached, and whether an importer said so."""
+
+    at: Moment
+    imported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFigures:
+    """One case as figures know it. All dimensions hold current values."""
+
+    received_at: str
+    channel: str
+    kind: str = UNSPECIFIED
+    category: str = UNSPECIFIED
+    department: str = UNSPECIFIED
+    area: str = UNSPECIFIED
+    state: str = "received"
+    overdue: bool = False
+    last: Reached | None = None
+    reached: Mapping[str, Reached] = field(default_factory=dict)
+
+    @property
+    def quarter(self) -> str:
+        return quarter_of(datetime.fromisoformat(self.received_at))
+
+    def cells(self) -> Counter[str]:
+        """The cells that this case stands in, each once."""
+        found = Counter({f"{self.quarter}|{name}|{getattr(self, name)}": 1 for name in DIMENSIONS})
+        if self.overdue:
+            found[f"{self.quarter}|{OVERDUE}|yes"] = 1
+        return found
+
+
+def moved(before: CaseFigures | None, after: CaseFigures) -> dict[str, int]:
+    """What has to be added to the cells when a case changes from `before` to `after`."""
+    adds = after.cells()
+    if before is not None:
+        adds.subtract(before.cells())
+    return {cell: n for cell, n in adds.items() if n}
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as it is stored and compared."""
+    return rfc3339(moment)

@@ -1,0 +1,62 @@
+"""What analytics does: one pure function per kind of event, from a case's figures to the next and what that adds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.analytics.domain.cases import UNSPECIFIED, CaseFigures, Reached, moved, stamp
+from services.analytics.domain.flow import WHOLE, cell
+from shared.delivery.subscription import Counted
+from shared.events.intake import FeedbackReceived
+from shared.events.routing import CaseEvent, CaseOverdue
+
+SETTLED = frozenset({"answered", "closed", "withdrawn"})
+"""States in which nothing is overdue."""
+
+
+def count_feedback(case: CaseFigures | None, event: FeedbackReceived) -> Counted[CaseFigures] | None:
+    """A feedback is counted once, and is in no department yet."""
+    if case is not None:
+        return None
+    reached = Reached(event.received_at, event.actor.kind == "import")
+    new = CaseFigures(
+        received_at=stamp(event.received_at),
+        channel=event.channel,
+        kind=event.kind or UNSPECIFIED,
+        category=event.category or UNSPECIFIED,
+        last=reached,
+        reached={"received": reached},
+    )
+    return Counted(new, moved(None, new))
+
+
+def count_case(case: CaseFigures | None, event: CaseEvent) -> Counted[CaseFigures] | None:
+    """The case stands in the cells of its current values; a step that it took is measured once."""
+    if case is None:
+        return None
+    after = replace(
+        case,
+        channel=event.channel,
+        kind=event.kind or UNSPECIFIED,
+        category=event.category or UNSPECIFIED,
+        department=event.department,
+        area=event.area or UNSPECIFIED,
+        state=event.to,
+        overdue=event.to not in SETTLED and (case.overdue or isinstance(event, CaseOverdue)),
+    )
+    flow: dict[str, int] = {}
+    if event.to != case.state and case.last:
+        now = Reached(event.at, event.actor.kind == "import")
+        flow = _steps(case, case.last, event.to, now)
+        after = replace(after, last=now, reached={event.to: now, **case.reached})
+    return Counted(after, moved(case, after) | flow)
+
+
+def _steps(case: CaseFigures, last: Reached, state: str, now: Reached) -> dict[str, int]:
+    taken = [(case.state, last)]
+    taken += [(start, case.reached[start]) for start, end in WHOLE if end == state and state not in case.reached]
+    return {
+        cell(case.quarter, start, state, since.at, now.at): 1
+        for start, since in dict(taken).items()
+        if since.imported == now.imported and now.at >= since.at
+    }

@@ -1,0 +1,170 @@
+"""HTTP in and out for those who submit and for importers: models and status codes; decides nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_json
+
+from services.intake.channels.submission import Body, NewFeedback, Text, idempotency_key, scope_of
+from services.intake.handlers.reception import Receipt, Reception
+from services.intake.handlers.submitter import Submitter
+from shared.clock import rfc3339
+from shared.errors import Invalid
+from shared.http.access import Access
+from shared.http.edge import Answer, Asked, Door
+from shared.http.rates import Rate
+from shared.http.strict import fields_of, strict_json
+
+
+class Words(Body):
+    """A message."""
+
+    text: Text
+
+
+class Verdict(Body):
+    """The submitter's verdict. Leaving `solved` out says nothing about it."""
+
+    solved: bool | None = None
+    satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
+    contacted: bool | None = None
+    comment: Text | None = None
+
+
+class Reason(Body):
+    reason: Text | None = None
+
+
+class Accepted(BaseModel):
+    """The receipt. `code` is told here and in messages to the submitter, and nowhere else."""
+
+    id: str
+    number: str
+    code: str
+    received_at: str
+    links: dict[str, str]
+
+
+class MessageAccepted(BaseModel):
+    id: str
+
+
+def receipt(given: Receipt, base: str) -> bytes:
+    """The ready-made answer to a submission."""
+    return to_json(
+        {
+            "id": given.id,
+            "number": given.number,
+            "code": given.code,
+            "received_at": rfc3339(given.received_at),
+            "links": {"self": f"{base}/v1/feedback/{given.number}", "track": f"{base}/track"},
+        }
+    )
+
+
+def door(reception: Reception, access: Access, rate: Rate, base: str) -> Door:
+    """`POST /v1/feedback`, thin: parse, check, one commit, a ready-made answer."""
+
+    async def submit(asked: Asked) -> Answer:
+        key = idempotency_key(asked.header(b"idempotency-key"))
+        principal = await access.principal(asked.header(b"authorization"), asked.operator)
+        rate.admit(asked.client, principal)
+        try:
+            new = NewFeedback.model_validate(strict_json(asked.body))
+        except ValidationError as error:
+            raise Invalid(fields_of(error.errors(include_url=False))) from None
+        scope = "anyone" if principal is None else scope_of(principal)
+        given = await reception.receive_feedback(new.submission("api", key, scope))
+        return Answer(201, receipt(given, base))
+
+    return submit
+
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+Code = Annotated[str | None, Header(alias="Authorization", description="`Code …`, from the receipt")]
+
+
+def router(reception: Reception, submitter: Submitter, submit: Door) -> APIRouter:
+    """The calls under `/v1/feedback`."""
+    routes = APIRouter(prefix="/v1/feedback", tags=["feedback"])
+
+    @routes.post(
+        "",
+        status_code=201,
+        response_model=Accepted,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": NewFeedback.model_json_schema(ref_template="#/components/schemas/{model}")
+                    }
+                },
+            },
+        },
+    )
+    async def submit_feedback(request: Request, key: Key = None) -> Response:
+        """Submit. The edge calls the door before this route; the route is what the OpenAPI document shows."""
+        headers = {name.lower().encode(): value.encode("latin-1") for name, value in request.headers.items()}
+        asked = Asked(
+            "POST",
+            request.url.path,
+            request.url.query,
+            headers,
+            await request.body(),
+            request.scope["huiyin.client"],
+            bool(request.scope.get("huiyin.operator")),
+        )
+        answer = await submit(asked)
+        return Response(answer.body, answer.status, media_type="application/json")
+
+    @routes.get("/{number}")
+    async def follow(number: str, code: Code = None) -> dict[str, Any]:
+        """Where the case stands, for whoever holds its code; routing need not be up."""
+        found = await submitter.status(await submitter.identify(number, code))
+        seen: dict[str, Any] = _told(found)
+        return seen
+
+    @routes.post("/{number}/messages", status_code=201)
+    async def add_message(number: str, body: Words, code: Code = None, key: Key = None) -> MessageAccepted:
+        """Add a message; at most 200 a case."""
+        kept = await submitter.identify(number, code)
+        return MessageAccepted(id=await submitter.add_message(kept, body.text, idempotency_key(key)))
+
+    @routes.post("/{number}/rating", status_code=202)
+    async def rate(number: str, body: Verdict, code: Code = None, key: Key = None) -> Response:
+        """Give a verdict: solved closes the case, unsolved reopens it."""
+        kept = await submitter.identify(number, code)
+        await submitter.rate(kept, body.model_dump(exclude_none=True), idempotency_key(key))
+        return Response(status_code=202)
+
+    @routes.post("/{number}/reopening", status_code=202)
+    async def reopen(number: str, body: Reason, code: Code = None, key: Key = None) -> Response:
+        """Say that it is not settled."""
+        await submitter.reopen(await submitter.identify(number, code), body.reason, idempotency_key(key))
+        return Response(status_code=202)
+
+    @routes.post("/{number}/withdrawal", status_code=202)
+    async def withdraw(number: str, body: Reason, code: Code = None, key: Key = None) -> Response:
+        """Take it back."""
+        await submitter.withdraw(await submitter.identify(number, code), body.reason, idempotency_key(key))
+        return Response(status_code=202)
+
+    return routes
+
+
+def _told(value: Any) -> Any:
+    """Times as RFC 3339, everything else as it is."""
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case dict():
+            return {name: _told(item) for name, item in value.items()}
+        case list():
+            return [_told(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,71 @@
+"""Intake, put together: the way in, and the citizen's view that follows the case."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from services.intake.api import door, router
+from services.intake.channels import batch
+from services.intake.handlers.reception import Reception
+from services.intake.handlers.submitter import Submitter
+from services.intake.handlers.views import open_view, show_progress
+from services.intake.settings import IntakeSettings
+from services.intake.store import FEEDBACK, VIEWS, Feedbacks, Views
+from shared.delivery.organisation import COLLECTION as ORGANISATION
+from shared.delivery.organisation import OrganisationCopy, keep_organisation
+from shared.events import routing as events
+from shared.events.intake import (
+    FeedbackRated,
+    FeedbackReceived,
+    FeedbackReopened,
+    FeedbackSupplemented,
+    FeedbackWithdrawn,
+)
+from shared.http.rates import Rate
+from shared.service import Platform, Service, Wiring, on
+
+
+def build(platform: Platform) -> Wiring:
+    """Intake over the platform's parts, with `INTAKE_*` from the environment."""
+    settings = IntakeSettings()
+    store, clock, ids, vault = platform.store, platform.clock, platform.ids, platform.vault
+    organisation = OrganisationCopy(store, clock)
+    feedbacks, views = Feedbacks(store, clock), Views(store, clock)
+    reception = Reception(feedbacks, vault, organisation, clock, ids)
+    submitter = Submitter(feedbacks, views, vault, clock, ids)
+    submit = door(reception, platform.access, Rate(settings.rate, clock), platform.settings.link_base)
+    routes = APIRouter()
+    routes.include_router(batch.router(reception, clock))
+    routes.include_router(router(reception, submitter, submit))
+    return Wiring(
+        router=routes,
+        doors={("POST", "/v1/feedback"): submit},
+        documents={"case": views, "organisation": organisation.documents},
+        ready=organisation.ready,
+    )
+
+
+SERVICE = Service(
+    name="intake",
+    purpose="takes feedback in; gives a number and a code; shows the citizen where it stands",
+    collections=(FEEDBACK, VIEWS, ORGANISATION),
+    subscriptions=(
+        on(FeedbackReceived, open_view),
+        on(events.CaseTriaged, show_progress),
+        on(events.CaseRouted, show_progress),
+        on(events.CaseAccepted, show_progress),
+        on(events.CaseStarted, show_progress),
+        on(events.CaseReturned, show_progress),
+        on(events.CaseReassigned, show_progress),
+        on(events.CaseAwaitingCitizen, show_progress),
+        on(events.CaseResumed, show_progress),
+        on(events.CaseAnswered, show_progress),
+        on(events.CaseClosed, show_progress),
+        on(events.CaseReopened, show_progress),
+        on(events.CaseWithdrawn, show_progress),
+        on(events.OrganisationPublished, keep_organisation),
+    ),
+    emits=(FeedbackReceived, FeedbackSupplemented, FeedbackRated, FeedbackReopened, FeedbackWithdrawn),
+    build=build,
+    opens=frozenset({"text", "reply", "contact"}),
+)

@@ -1,0 +1,1 @@
+"""The ways in besides the page and the single call."""

@@ -1,0 +1,126 @@
+"""`POST /v1/feedback/batch`: NDJSON, one feedback a line, read as a stream and accepted in groups."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
+from pydantic import StringConstraints, ValidationError
+from pydantic_core import from_json, to_json
+
+from services.intake.channels.submission import KEY, NewFeedback, scope_of
+from services.intake.domain import EARLY
+from services.intake.handlers.reception import Receipt, Reception, Submission
+from shared.clock import Clock
+from shared.errors import FieldError, Invalid, Malformed, Problem, TooLarge
+from shared.http.access import Principal, requires
+from shared.http.problems import body_of
+from shared.http.strict import fields_of, strict_json
+
+LINES = 10_000
+LINE_BYTES = 256 * 1024
+GROUP = 500
+"""Lines accepted in one commit."""
+
+
+class BatchLine(NewFeedback):
+    """One feedback of a batch. `received_at` without an offset is in the organisation's zone; older than a day makes it
+    historic unless `live`. `key` is the line's idempotency key."""
+
+    key: Annotated[str, StringConstraints(pattern=KEY.pattern, max_length=255)] | None = None
+    received_at: Annotated[str, StringConstraints(max_length=40)] | None = None
+    live: bool = False
+
+
+def router(reception: Reception, clock: Clock) -> APIRouter:
+    """The one call."""
+    routes = APIRouter(tags=["feedback"])
+
+    @routes.post("/v1/feedback/batch", response_class=StreamingResponse)
+    async def receive_batch(
+        request: Request, principal: Annotated[Principal, Depends(requires("feedback.import"))]
+    ) -> StreamingResponse:
+        """Accept a batch; one result a line, in order, each after its commit. The answer begins after the last line."""
+        results: list[bytes] = []
+        waiting: list[Submission | Problem] = []
+        zone = await reception.zone()
+        async for line in _lines(request):
+            waiting.append(_read(line, principal, zone, clock.now()))
+            if len(waiting) == GROUP:
+                results.extend(await _accept(reception, waiting, len(results)))
+                waiting = []
+        results.extend(await _accept(reception, waiting, len(results)))
+
+        async def answer() -> AsyncIterator[bytes]:
+            for start in range(0, len(results), GROUP):
+                yield b"".join(results[start : start + GROUP])
+
+        return StreamingResponse(answer(), media_type="application/x-ndjson")
+
+    return routes
+
+
+async def _lines(request: Request) -> AsyncIterator[bytes]:
+    """The lines that are not blank. Raises `TooLarge` past their number or size."""
+    rest, count = b"", 0
+    async for chunk in request.stream():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if len(line) > LINE_BYTES:
+                raise TooLarge()
+            if line.strip():
+                count += 1
+                if count > LINES:
+                    raise TooLarge(f"more than {LINES} lines")
+                yield line
+        if len(rest) > LINE_BYTES:
+            raise TooLarge()
+    if rest.strip():
+        if count == LINES:
+            raise TooLarge(f"more than {LINES} lines")
+        yield rest
+
+
+def _read(line: bytes, principal: Principal, zone: ZoneInfo, now: datetime) -> Submission | Problem:
+    try:
+        new = BatchLine.model_validate(strict_json(line))
+        received_at = _moment(new.received_at, zone, now) if new.received_at else None
+    except ValidationError as error:
+        return Invalid(fields_of(error.errors(include_url=False)))
+    except (Invalid, Malformed) as problem:
+        return problem
+    submission = new.submission("import", new.key, scope_of(principal))
+    return replace(submission, received_at=received_at, live=new.live, importer=principal.id)
+
+
+def _moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=moment.tzinfo or zone).astimezone(now.tzinfo)
+    except (ValueError, OverflowError):
+        raise Invalid([FieldError("/received_at", "not_a_time")]) from None
+    if moment > now + EARLY or moment.year < 1970:
+        raise Invalid([FieldError("/received_at", "out_of_range")])
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+async def _accept(reception: Reception, group: list[Submission | Problem], before: int) -> list[bytes]:
+    good = [item for item in group if isinstance(item, Submission)]
+    given = iter(await reception.receive_many(good) if good else [])
+    results: list[bytes] = []
+    for number, item in enumerate(group, before + 1):
+        outcome = next(given) if isinstance(item, Submission) else item
+        results.append(to_json(_result(number, outcome)) + b"\n")
+    return results
+
+
+def _result(number: int, outcome: Receipt | Problem) -> dict[str, Any]:
+    if isinstance(outcome, Receipt):
+        return {"line": number, "status": 201, "id": outcome.id, "number": outcome.number, "code": outcome.code}
+    problem = from_json(body_of(outcome, f"#{number}"))
+    return {"line": number, "status": outcome.status, "problem": problem}

@@ -1,0 +1,111 @@
+"""What is true of feedback, and of a case as its submitter sees it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.clock import CROCKFORD, Moment
+from shared.events.envelope import Sealed
+
+MESSAGES = 200
+"""The most messages a citizen may add to one case."""
+
+STEPS = 400
+"""The most events one feedback may emit; beyond it something is wrong, and the citizen is told to use another way."""
+
+HISTORIC = timedelta(hours=24)
+"""An imported feedback older than this is historic: no deliveries, no timers."""
+
+EARLY = timedelta(minutes=5)
+"""How far in the future an importer's clock may be."""
+
+_CONFUSED = str.maketrans("OIL", "011")
+_CODE = re.compile(f"[{CROCKFORD}]{{26}}", re.ASCII)
+
+
+def canonical_code(written: str) -> str | None:
+    """A code as people write it (lower case, spaces, dashes, O for 0, I and L for 1), or None if it cannot be one."""
+    code = re.sub(r"[\s-]", "", written).upper().translate(_CONFUSED)
+    return code if _CODE.fullmatch(code) else None
+
+
+def is_historic(received_at: datetime, now: datetime, live: bool) -> bool:
+    """Whether an imported feedback only fills the figures."""
+    return not live and now - received_at > HISTORIC
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the citizen added."""
+
+    id: str
+    at: Moment
+    message: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A call with an idempotency key that has been answered: the same body gets the same answer."""
+
+    fingerprint: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person said. `code_hash` finds it; the code itself is sealed in `contact`."""
+
+    number: str
+    code_hash: str
+    channel: str
+    language: str
+    received_at: Moment
+    text: Sealed
+    contact: Sealed
+    kind: str | None = None
+    category: str | None = None
+    key_hash: str | None = None
+    fingerprint: str | None = None
+    messages: tuple[Message, ...] = ()
+    repeats: Mapping[str, Repeat] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the timeline."""
+
+    at: Moment
+    state: str
+    department: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the body said to the citizen."""
+
+    at: Moment
+    text: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A case as its submitter sees it: no notes, no reasons of staff."""
+
+    number: str
+    state: str
+    department: str | None = None
+    category: str | None = None
+    kind: str | None = None
+    deadline: Moment | None = None
+    timeline: tuple[Step, ...] = ()
+    messages: tuple[Told, ...] = ()
+
+    def at_step(self, step: Step) -> View:
+        """The view with a step, if it is one: the state or the department changed."""
+        last = self.timeline[-1] if self.timeline else None
+        if last and (last.state, last.department) == (step.state, step.department):
+            return self
+        return replace(self, timeline=(*self.timeline, step))

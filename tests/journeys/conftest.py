@@ -1,0 +1,18 @@
+"""The `town` of a journey: a fresh installation in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.town import Town
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    town = Town(tmp_path)
+    await town.start()
+    yield town
+    town.stop()

@@ -1,0 +1,183 @@
+"""A whole installation as an outsider sees it: a process, its addresses, its mail folder, its command line."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests.support.eventually import eventually
+
+HUIYIN = Path(sys.executable).with_name("huiyin")
+START = 30.0
+"""Seconds a start may take on a busy machine."""
+
+
+class Town:
+    """One data folder and the process that serves it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.log = folder / "log.txt"
+        self.settings = {
+            "HUIYIN_DATA": str(self.data),
+            "HUIYIN_PORT": "0",
+            "INTAKE_RATE": "off",
+            "NOTIFY_DIGEST": "0",
+            **settings,
+        }
+        self.process: subprocess.Popen[str] | None = None
+        self.address = ""
+        self._keys: dict[tuple[str, str | None], str] = {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HUIYIN_", "INTAKE_", "NOTIFY_"))}
+        return kept | self.settings
+
+    async def start(self, **settings: str) -> None:
+        """Start the process and wait until it is ready."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [HUIYIN, "serve"],
+                cwd=self.folder,
+                env=self.environment | settings,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, f"it did not start: {self.log.read_text()[-2000:]}"
+        self.address = found.group()
+
+        async def ready() -> bool:
+            return (await self.get("/ready")).status_code == 200
+
+        await eventually(ready, within=START)
+
+    def kill(self) -> None:
+        """The end without warning."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """The end with a word: SIGTERM; the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def died(self) -> int:
+        """Wait for a process that ends itself; its exit status."""
+        assert self.process
+        status = self.process.wait(START)
+        self._close()
+        return status
+
+    def _end(self, number: int) -> int:
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(START)
+        self._close()
+        return status
+
+    def _close(self) -> None:
+        if self.process and self.process.stdout:
+            self.process.stdout.close()
+        self.process = None
+
+    def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `huiyin …` as an operator would."""
+        return subprocess.run(
+            [HUIYIN, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=check, timeout=300
+        )
+
+    def key(self, role: str = "supervisor", department: str | None = None) -> dict[str, str]:
+        """The header of a bearer key with this role."""
+        wanted = (role, department)
+        if wanted not in self._keys:
+            where = ["--department", department] if department else []
+            self._keys[wanted] = self.command("keys", "create", "--role", role, *where).stdout.strip()
+        return {"Authorization": f"Bearer {self._keys[wanted]}"}
+
+    async def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        async with httpx2.AsyncClient(base_url=self.address, timeout=30, trust_env=False) as client:
+            return await client.request(method, path, **options)
+
+    async def get(self, path: str, **options: Any) -> httpx2.Response:
+        return await self.ask("GET", path, **options)
+
+    async def post(self, path: str, **options: Any) -> httpx2.Response:
+        return await self.ask("POST", path, **options)
+
+    async def say(self, text: str, **more: Any) -> dict[str, Any]:
+        """Submit a feedback; the receipt."""
+        answer = await self.post("/v1/feedback", json={"text": text, **more})
+        assert answer.status_code == 201, answer.text
+        receipt: dict[str, Any] = answer.json()
+        return receipt
+
+    async def case(self, number: str) -> dict[str, Any]:
+        """The case as staff see it, once routing has it."""
+
+        async def there() -> dict[str, Any] | None:
+            answer = await self.get(f"/v1/cases/{number}", headers=self.key())
+            return answer.json() if answer.status_code == 200 else None
+
+        return await eventually(there)
+
+    async def move(self, number: str, call: str, **body: Any) -> dict[str, Any]:
+        """A staff call on the case as it stands now."""
+        case = await self.case(number)
+        headers = self.key() | {"If-Match": f'"{case["version"]}"'}
+        answer = await self.post(f"/v1/cases/{number}/{call}", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        moved: dict[str, Any] = answer.json()
+        return moved
+
+    async def track(self, receipt: dict[str, Any]) -> dict[str, Any]:
+        """What the citizen sees."""
+        answer = await self.get(f"/v1/feedback/{receipt['number']}", headers={"Authorization": f"Code {receipt['code']}"})
+        assert answer.status_code == 200, answer.text
+        seen: dict[str, Any] = answer.json()
+        return seen
+
+    async def quiet(self) -> None:
+        """Wait until every event is on the log and every service has read it."""
+
+        async def settled() -> bool:
+            return all(state["lag"] == 0 for state in (await self.lag()).values())
+
+        await eventually(settled, within=120)
+        await eventually(settled, within=120)
+
+    async def lag(self) -> dict[str, Any]:
+        pointer = self.data / "control.path"
+        path = pointer.read_text() if pointer.exists() else str(self.data / "control.sock")
+        async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=path), base_url="http://control") as client:
+            found: dict[str, Any] = (await client.get("/control/lag")).json()
+            return found
+
+    async def figures(self) -> dict[str, Any]:
+        answer = await self.get("/v1/insights/summary", headers=self.key())
+        assert answer.status_code == 200, answer.text
+        summary: dict[str, Any] = answer.json()
+        return summary
+
+    def mail(self) -> Iterator[EmailMessage]:
+        """Every message in the Maildir."""
+        for file in sorted((self.data / "mail" / "new").glob("*")):
+            message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+            assert isinstance(message, EmailMessage)
+            yield message
