@@ -20,9 +20,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from services.analytics.app import SERVICE as ANALYTICS
+from services.importing import import_table
 from services.intake.app import SERVICE as INTAKE
+from services.intake.channels.spreadsheet import PRESETS, mapped
 from services.notify.app import SERVICE as NOTIFY
 from services.routing.app import SERVICE as ROUTING
+from shared.clock import SystemClock
 from shared.errors import HuiyinError, Misconfigured
 from shared.http.server import as_operator
 from shared.runtime import opened, read_settings, run
@@ -125,6 +128,28 @@ def serve(service: Annotated[str | None, typer.Argument(help="one service alone"
     raise typer.Exit(run(*chosen))
 
 
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="a CSV table, also gzipped", exists=True, dir_okay=False)],
+    preset: Annotated[str | None, typer.Option(help=f"a known table: {', '.join(PRESETS)}")] = None,
+    map: Annotated[list[str] | None, typer.Option(help="column=field, more than once")] = None,
+    live: Annotated[bool, typer.Option("--live", help="treat old rows as new: deliveries and deadlines")] = False,
+    errors: Annotated[Path, typer.Option(help="where refused rows are listed")] = Path("import-errors.csv"),
+) -> None:
+    """Take in a table of feedback; a second run adds nothing."""
+
+    async def work(client: httpx2.AsyncClient) -> None:
+        if (preset is None) == (not map):
+            raise Misconfigured("give either --preset or --map")
+        if preset is not None and preset not in PRESETS:
+            raise Misconfigured(f"there is no preset {preset!r}; presets: {', '.join(PRESETS)}")
+        table = PRESETS[preset] if preset else mapped(map or [], file.name)
+        accepted, refused = await import_table(client, file, table, live, errors, SystemClock())
+        print(f"{accepted} accepted" + (f", {refused} refused: see {errors}" if refused else ""))
+
+    told(work)
+
+
 @keys.command("create")
 def create_key(
     role: Annotated[str, typer.Option(help="what the holder does")],
@@ -205,14 +230,17 @@ def show_letter(service: Name, id: Annotated[str, typer.Argument(help="partition
 def replay_letters(
     service: Name,
     case: Annotated[str | None, typer.Option(help="only this message key")] = None,
+    since: Annotated[str | None, typer.Option(help="only letters put aside at or after this RFC 3339 time")] = None,
     limit: Annotated[int, typer.Option(help="at most so many")] = 1000,
+    policy: Annotated[str, typer.Option(help="stop or park where one fails again")] = "park",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say how many would be settled")] = False,
 ) -> None:
     """Take dead letters again, in order per case."""
 
     async def work(client: httpx2.AsyncClient) -> None:
-        wanted = {"key": case, "limit": limit}
+        wanted = {"key": case, "since": since, "limit": limit, "policy": policy, "dry_run": dry_run}
         answer = checked(await client.post(f"/control/dead-letters/{service}/replay", json=wanted))
-        print(f"{answer.json()['settled']} settled")
+        print(f"{answer.json()['settled']} {'would be settled' if dry_run else 'settled'}")
 
     told(work)
 

@@ -6,6 +6,7 @@ Every call is HTTP under `/control`, answered only over `control.sock`; on any o
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Depends, Request
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 from shared.bus.port import PARTITIONS, EventBus, Record
-from shared.clock import Clock
+from shared.clock import Clock, parse_rfc3339
 from shared.delivery.dead_letters import COLLECTION as DEAD_LETTERS
 from shared.errors import FieldError, Invalid, NotFound
 from shared.http.access import ROLES, Access
@@ -47,7 +48,14 @@ class Taker(Protocol):
     async def forget(self) -> None:
         """Drop what is remembered between batches: the documents were dropped."""
 
-    async def replay(self, key: str | None, limit: int) -> int:
+    async def replay(
+        self,
+        key: str | None = None,
+        limit: int = 1_000,
+        since: datetime | None = None,
+        policy: Literal["stop", "park"] = "park",
+        dry_run: bool = False,
+    ) -> int:
         """Take dead letters again, in order; how many are settled now."""
 
     async def summed(self) -> Mapping[str, Mapping[str, int]] | None:
@@ -154,6 +162,9 @@ class ReplayWanted(BaseModel):
 
     key: str | None = None
     limit: int = Field(default=1000, ge=1, le=100_000)
+    since: str | None = Field(default=None, max_length=40)
+    policy: Literal["stop", "park"] = "park"
+    dry_run: bool = False
 
 
 def router(members: Mapping[str, Member], bus: EventBus, access: Access) -> APIRouter:
@@ -223,7 +234,11 @@ def router(members: Mapping[str, Member], bus: EventBus, access: Access) -> APIR
     @routes.post("/dead-letters/{service}/replay")
     async def replay(member: Asked, wanted: ReplayWanted) -> dict[str, int]:
         """Take dead letters again, in order per case; how many are settled now."""
-        return {"settled": await member.taker.replay(wanted.key, wanted.limit)}
+        try:
+            since = parse_rfc3339(wanted.since) if wanted.since else None
+        except ValueError:
+            raise Invalid([FieldError("/since", "not_a_time")]) from None
+        return {"settled": await member.taker.replay(wanted.key, wanted.limit, since, wanted.policy, wanted.dry_run)}
 
     return routes
 

@@ -35,6 +35,7 @@ from shared.settings import PlatformSettings
 from shared.sqlite import FolderLock
 from shared.store.port import Collection
 from shared.store.sqlite import SqliteStore
+from shared.telemetry import tracing
 from shared.telemetry.logs import configure, log
 from shared.vault.vault import COLLECTIONS as VAULT_COLLECTIONS
 from shared.vault.vault import Vault
@@ -62,8 +63,14 @@ def read_settings() -> PlatformSettings:
     try:
         return PlatformSettings()
     except ValidationError as error:
-        first = error.errors()[0]
-        raise Misconfigured(f"HUIYIN_{str(first['loc'][0]).upper()}: {first['msg'].lower()}") from None
+        raise Misconfigured(_setting(error)) from None
+
+
+def _setting(error: ValidationError) -> str:
+    """One line about the first setting that cannot be used; never its value, which may be a secret."""
+    first = error.errors()[0]
+    prefix = error.title.removesuffix("Settings").upper().replace("PLATFORM", "HUIYIN")
+    return f"{prefix}_{str(first['loc'][0]).upper()}: {first['msg'].lower()}"
 
 
 @asynccontextmanager
@@ -85,6 +92,7 @@ async def opened(services: Sequence[Service], settings: PlatformSettings) -> Asy
         vault = await Vault.open(
             await store("vault", VAULT_COLLECTIONS), settings.keys_folder / "huiyin.key", ids, clock
         )
+        stack.push_async_callback(vault.close)
         access = Access(await store("access", ACCESS_COLLECTIONS), ids, clock)
         bus = await SqliteBus.open(settings.data / "log.db", clock)
         health = Health()
@@ -236,8 +244,12 @@ def run(*services: Service) -> int:
     try:
         settings = read_settings()
         configure(settings.log)
+        tracing.configure()
         uvloop.run(serve(services, settings, lambda line: print(line, flush=True)))
     except Misconfigured as error:
         log("runtime").error(str(error))
+        return 1
+    except ValidationError as error:
+        log("runtime").error(_setting(error))
         return 1
     return 0

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from services.intake.channels.submission import Body, NewFeedback, Text, idempotency_key, scope_of
+from services.intake.channels.submission import NewFeedback, Reason, Verdict, Words, idempotency_key, scope_of
 from services.intake.handlers.reception import Receipt, Reception
 from services.intake.handlers.submitter import Submitter
 from shared.clock import rfc3339
@@ -18,25 +18,6 @@ from shared.http.access import Access
 from shared.http.edge import Answer, Asked, Door
 from shared.http.rates import Rate
 from shared.http.strict import fields_of, strict_json
-
-
-class Words(Body):
-    """A message."""
-
-    text: Text
-
-
-class Verdict(Body):
-    """The submitter's verdict. Leaving `solved` out says nothing about it."""
-
-    solved: bool | None = None
-    satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
-    contacted: bool | None = None
-    comment: Text | None = None
-
-
-class Reason(Body):
-    reason: Text | None = None
 
 
 class Accepted(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from services.intake import pages
 from services.intake.api import door, router
 from services.intake.channels import batch
 from services.intake.handlers.reception import Reception
@@ -33,8 +34,10 @@ def build(platform: Platform) -> Wiring:
     feedbacks, views = Feedbacks(store, clock), Views(store, clock)
     reception = Reception(feedbacks, vault, organisation, clock, ids)
     submitter = Submitter(feedbacks, views, vault, clock, ids)
-    submit = door(reception, platform.access, Rate(settings.rate, clock), platform.settings.link_base)
+    rate, base = Rate(settings.rate, clock), platform.settings.link_base
+    submit = door(reception, platform.access, rate, base)
     routes = APIRouter()
+    routes.include_router(pages.router(reception, submitter, organisation, rate, ids, base))
     routes.include_router(batch.router(reception, clock))
     routes.include_router(router(reception, submitter, submit))
     return Wiring(

@@ -91,10 +91,7 @@ class Counting:
         """Park what fails, commit what counts, write the documents. None: the chain went on without us."""
         folds = await self._gatherer.folds(await self._gatherer.works(partition, records))
         await park(self._letters, folds)
-        counted = await self._chain.counted(settled(folds))
-        adds = sum_of(
-            cells for fold in folds for item, cells in fold.adds if item.letter is None or item.letter.id not in counted
-        )
+        adds = sum_of(cells for fold in folds for _, cells in fold.adds)
         cases: dict[str, list[str]] = {}
         for fold in folds:
             if fold.changed:

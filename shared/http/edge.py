@@ -144,7 +144,7 @@ class Edge:
         incoming, outgoing = Incoming(receive), _Outgoing(send, self._security)
         door = self._doors.get((scope["method"], scope["path"]))
         try:
-            headers = read_headers(scope["headers"])
+            headers = read_headers(scope)
             incoming.expect(headers)
             check_query(scope["query_string"])
             scope["huiyin.client"] = self._client(scope, headers)

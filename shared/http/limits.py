@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from shared.errors import Malformed, Problem, TooLarge
 from shared.http.problems import told
@@ -34,15 +34,15 @@ ONCE = frozenset({b"host", b"content-length", b"content-type", b"authorization",
 HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
-def read_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def read_headers(scope: Scope) -> dict[bytes, bytes]:
     """The headers by name; of repeated ones the values, joined by commas.
 
-    Raises the problems 400 (one that must stand alone is repeated, a bad Host, Content-Length beside
+    Raises the problems 400 (one that must stand alone is repeated, a bad Host or none, Content-Length beside
     Transfer-Encoding), 431 (too large) and 415 (the body is compressed).
     """
     found: dict[bytes, bytes] = {}
     size = 0
-    for name, value in pairs:
+    for name, value in scope["headers"]:
         size += len(name) + len(value)
         if name in found:
             if name in ONCE:
@@ -51,7 +51,7 @@ def read_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         found[name] = value
     if size > HEADERS:
         raise told(431, "headers-too-large", "The request's headers are too large")
-    if not HOST.fullmatch(found.get(b"host", b"-")):
+    if not HOST.fullmatch(found.get(b"host", b"" if scope["http_version"] == "1.1" else b"-")):
         raise Malformed("the header host is no host")
     if b"content-length" in found:
         if not found[b"content-length"].isdigit():

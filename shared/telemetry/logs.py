@@ -31,21 +31,26 @@ ROOT = Path(__file__).parents[2]
 Fields = MutableMapping[str, Any]
 
 
+class _Stderr:
+    """Whatever standard error is at the moment of writing."""
+
+    def info(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    debug = warning = error = critical = info
+
+
 def log(name: str) -> FilteringBoundLogger:
     """The logger of a service or module. The first argument of its methods is a fixed sentence; values are fields."""
-    return cast(FilteringBoundLogger, structlog.get_logger(service=name))
+    levels = structlog.make_filtering_bound_logger(logging.INFO)
+    told: list[Processor] = [_level, _moment, _trace, _failure, _plain, _line]
+    return cast(FilteringBoundLogger, structlog.wrap_logger(_Stderr(), told, levels, dict, service=name))
 
 
 def configure(mode: Literal["json", "text"]) -> None:
-    """Send what this program and its libraries log to stderr, as JSON or as text for a person."""
-    shown: Processor = _json if mode == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    told: list[Processor] = [_level, _moment, _trace, _failure, _plain]
-    structlog.configure(
-        processors=[*told, shown],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+    """Log as JSON (as nothing is said) or as text for a person, and hear what libraries log, from warnings upwards."""
+    global _shown
+    _shown = _json if mode == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     root = logging.getLogger()
     root.handlers = [_Libraries()]
     root.setLevel(logging.WARNING)
@@ -101,19 +106,22 @@ def _cut(value: Any) -> Any:
     """A value fit for a line: numbers as they are, everything else as short text without control characters."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = (
-        value
-        if isinstance(value, str)
-        else repr(value)
-        if not isinstance(value, BaseException)
-        else type(value).__name__
-    )
+    if isinstance(value, BaseException):
+        return type(value).__name__
+    text = value if isinstance(value, str) else repr(value)
     text = UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text[:LONGEST])
     return text.encode()[:LONGEST].decode(errors="ignore")
 
 
 def _json(logger: Any, method: str, fields: Fields) -> str:
     return to_json(dict(fields)).decode()
+
+
+_shown: Processor = _json
+
+
+def _line(logger: Any, method: str, fields: Fields) -> Any:
+    return _shown(logger, method, fields)
 
 
 def _place(traceback: TracebackType | None) -> str:

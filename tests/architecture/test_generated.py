@@ -22,7 +22,9 @@ def test_the_events_page_is_current() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.type)
 def test_the_schema_snapshot_is_current(shape: type[Event]) -> None:
-    assert snapshot_file(shape).read_text(encoding="utf-8") == snapshot(shape), "run: make events, and look at the difference"
+    assert snapshot_file(shape).read_text(encoding="utf-8") == snapshot(shape), (
+        "run: make events, and look at the difference"
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.type)

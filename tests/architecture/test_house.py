@@ -25,17 +25,27 @@ def sources(*folders: str) -> Iterator[Path]:
 
 
 def test_no_file_or_folder_has_a_name_that_says_nothing() -> None:
-    named = [path for path in sources("services", "shared", "tests") if BANNED & {path.stem, *path.relative_to(ROOT).parts}]
+    named = [
+        path for path in sources("services", "shared", "tests") if BANNED & {path.stem, *path.relative_to(ROOT).parts}
+    ]
     assert named == []
 
 
 def test_a_source_file_is_at_most_a_few_screens_long() -> None:
-    long = {str(path.relative_to(ROOT)): n for path in sources("services", "shared") if (n := len(path.read_text().splitlines())) > LONGEST}
+    long = {
+        str(path.relative_to(ROOT)): n
+        for path in sources("services", "shared")
+        if (n := len(path.read_text().splitlines())) > LONGEST
+    }
     assert long == {}
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [str(path.relative_to(ROOT)) for path in sources("services", "shared") if not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in sources("services", "shared")
+        if not ast.get_docstring(ast.parse(path.read_text()))
+    ]
     assert silent == []
 
 
@@ -53,7 +63,9 @@ def test_embedded_mode_imports_no_driver_of_a_server() -> None:
 
 def test_time_and_chance_come_only_from_the_clock() -> None:
     """The linter's bans see imports by name; this sees every call, however it was imported."""
-    calls = re.compile(r"\b(time\.(time|monotonic|sleep|perf_counter)|datetime\.(now|utcnow)|asyncio\.sleep|uuid\.uuid\d|os\.urandom)\(")
+    calls = re.compile(
+        r"\b(time\.(time|monotonic|sleep|perf_counter)|datetime\.(now|utcnow)|asyncio\.sleep|uuid\.uuid\d|os\.urandom)\("
+    )
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in sources("services", "shared")
@@ -83,7 +95,8 @@ def test_every_dependency_has_its_line_in_the_decisions() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     page = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text(encoding="utf-8")
-    missing = [name for spec in wanted if f"`{(name := re.split(r'[><=;\[ ]', spec)[0])}`" not in page]
+    names = [re.split(r"[><=;\[ ]", spec)[0] for spec in wanted]
+    missing = [name for name in names if f"`{name}`" not in page]
     assert missing == []
 
 

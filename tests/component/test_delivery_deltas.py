@@ -139,6 +139,7 @@ async def test_death_at_any_write_of_a_replay_counts_every_letter_once(toy: Toy,
     batch = await logged(toy, envelopes[-2:])
     after = toy.restarted()
     await after.counter.deliver(batch[6:])
+    assert await toy.recounted() == await toy.cells()
     await after.counter.replay()
     await after.counter.replay()
     assert await toy.letters(toy.counted_store) == []

@@ -92,20 +92,9 @@ async def test_what_an_earlier_process_left_is_published_by_the_poll(toy: Toy) -
 
 async def test_young_events_of_others_are_left_to_who_wrote_them(toy: Toy) -> None:
     await say(toy.diary_store, "case")
-    looks = 0
-
-    class Frozen(HastyClock):
-        def now(self) -> datetime:
-            return stopped
-
-        async def sleep(self, seconds: float) -> None:
-            nonlocal looks
-            looks += 1
-            await super().sleep(seconds)
-
-    stopped = HastyClock().now()
-    async with relaying(outbox_over(toy.diary_store, Frozen()), toy.bus):
-        await eventually(lambda: looks > 5)
+    clock = Frozen()
+    async with relaying(outbox_over(toy.diary_store, clock), toy.bus):
+        await eventually(lambda: clock.slept > 5)
     assert await told(toy) == {}
 
 
@@ -146,7 +135,7 @@ async def test_an_event_whose_write_seemed_to_fail_is_published_all_the_same(toy
             await super().write(changes)
             raise Unavailable("done, but you will not hear of it")
 
-    outbox = outbox_over(Late(toy.diary_store, 0, refused=0, lost=0))
+    outbox = outbox_over(Late(toy.diary_store, 0, refused=0, lost=0), Frozen())
     async with relaying(outbox, toy.bus):
         with pytest.raises(Unavailable):
             await say(outbox, "case")
@@ -182,6 +171,21 @@ async def test_the_wrapper_is_the_store(toy: Toy) -> None:
     assert [e.id for e in await outbox.pending(5)] == ["/notify/case/1"]
     await outbox.published(["/notify/case/1"])
     assert await outbox.drained() is False  # it does not know yet that someone else published it
+
+
+class Frozen(HastyClock):
+    """A clock on which no event ever grows old enough for the poll."""
+
+    def __init__(self) -> None:
+        self.stopped = super().now()
+        self.slept = 0
+
+    def now(self) -> datetime:
+        return self.stopped
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept += 1
+        await super().sleep(seconds)
 
 
 class _Later(HastyClock):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from shared.delivery.subscription import Context
 from shared.delivery.timers import TimerLoop
 from shared.errors import Unavailable
 from shared.store.documents import Decision, Documents, Kept
-from shared.store.port import DocumentStore
+from shared.store.port import Document, DocumentStore
 from tests.support.clock import ManualClock
 from tests.support.delivery import DIARY, Diary, Toy, opened, received, sent
 from tests.support.events import key_in
@@ -152,6 +152,18 @@ async def test_a_citizen_who_was_faster_stops_the_timer(bells: Bells) -> None:
     await bells.wait_for(A, bells.soon())
     bells.clock.advance(5)
     assert await loop.look() == 1
+
+
+async def test_a_timer_that_is_moved_while_it_is_looked_at_does_not_fire(bells: Bells) -> None:
+    class Moved(FaultyStore):
+        async def get(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
+            await bells.wait_for(A, bells.soon())
+            return await super().get(collection, ids)
+
+    await bells.wait_for(A, bells.soon())
+    bells.clock.advance(5)
+    assert await bells.loop(store=Moved(bells.toy.diary_store, 0, refused=0, lost=0)).look() == 0
+    assert await bells.toy.answers() == []
 
 
 async def test_one_that_fails_or_decides_nothing_does_not_keep_the_others_waiting(bells: Bells) -> None:

@@ -12,7 +12,10 @@ from tests.support.town import Town
 
 @pytest.mark.parametrize(
     ("text", "department", "language"),
-    [("和平路与文昌街路口的路灯从上周五起不亮了", "lighting", "zh"), ("The street lamp on Peace Road is broken", "lighting", "en")],
+    [
+        ("和平路与文昌街路口的路灯从上周五起不亮了", "lighting", "zh"),
+        ("The street lamp on Peace Road is broken", "lighting", "en"),
+    ],
 )
 async def test_words_reach_a_department_are_answered_and_counted(
     town: Town, text: str, department: str, language: str

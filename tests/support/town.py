@@ -43,7 +43,9 @@ class Town:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HUIYIN_", "INTAKE_", "NOTIFY_"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("HUIYIN_", "INTAKE_", "NOTIFY_"))
+        }
         return kept | self.settings
 
     async def start(self, **settings: str) -> None:
@@ -100,7 +102,13 @@ class Town:
     def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `huiyin …` as an operator would."""
         return subprocess.run(
-            [HUIYIN, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=check, timeout=300
+            [HUIYIN, *words],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=300,
         )
 
     def key(self, role: str = "supervisor", department: str | None = None) -> dict[str, str]:
@@ -148,7 +156,9 @@ class Town:
 
     async def track(self, receipt: dict[str, Any]) -> dict[str, Any]:
         """What the citizen sees."""
-        answer = await self.get(f"/v1/feedback/{receipt['number']}", headers={"Authorization": f"Code {receipt['code']}"})
+        answer = await self.get(
+            f"/v1/feedback/{receipt['number']}", headers={"Authorization": f"Code {receipt['code']}"}
+        )
         assert answer.status_code == 200, answer.text
         seen: dict[str, Any] = answer.json()
         return seen
@@ -165,7 +175,9 @@ class Town:
     async def lag(self) -> dict[str, Any]:
         pointer = self.data / "control.path"
         path = pointer.read_text() if pointer.exists() else str(self.data / "control.sock")
-        async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=path), base_url="http://control") as client:
+        async with httpx2.AsyncClient(
+            transport=httpx2.AsyncHTTPTransport(uds=path), base_url="http://control"
+        ) as client:
             found: dict[str, Any] = (await client.get("/control/lag")).json()
             return found
 

@@ -113,6 +113,25 @@ class NewFeedback(Body):
         )
 
 
+class Words(Body):
+    """A message."""
+
+    text: Text
+
+
+class Verdict(Body):
+    """The submitter's verdict. Leaving `solved` out says nothing about it."""
+
+    solved: bool | None = None
+    satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
+    contacted: bool | None = None
+    comment: Text | None = None
+
+
+class Reason(Body):
+    reason: Text | None = None
+
+
 def idempotency_key(key: str | None) -> str | None:
     """An `Idempotency-Key` of 1–255 printable ASCII characters, or None. Raises `Invalid`."""
     if key is not None and not KEY.fullmatch(key):

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.text import INVISIBLE, clean, language, words
+from shared.text import INVISIBLE, UNREADABLE, clean, language, words
 
 
 @pytest.mark.row("A5")
 @pytest.mark.parametrize("text", ["a\x00b", "\ud800", "x\udfffy"])
 def test_what_is_no_text_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="^unreadable$"):
+    with pytest.raises(ValueError, match=r"^unreadable$"):
         clean(text)
 
 
@@ -43,9 +43,9 @@ def test_text_is_normalised_without_changing_what_it_says(written: str, kept: st
 def test_length_counts_in_characters_and_in_bytes() -> None:
     assert len(clean("字" * 20_000)) == 20_000
     for text in ("字" * 20_001, "🙂" * 16_385):
-        with pytest.raises(ValueError, match="^too_long$"):
+        with pytest.raises(ValueError, match=r"^too_long$"):
             clean(text)
-    with pytest.raises(ValueError, match="^too_long$"):
+    with pytest.raises(ValueError, match=r"^too_long$"):
         clean("abc", max_chars=2)
 
 
@@ -60,11 +60,11 @@ def test_a_megabyte_of_combining_marks_costs_no_time_and_leaves_one_letter() -> 
 @pytest.mark.row("A5")
 @given(st.text(alphabet=st.characters()))
 def test_whatever_is_sent_is_refused_by_a_code_or_comes_out_clean(text: str) -> None:
-    try:
-        kept = clean(text)
-    except ValueError as error:
-        assert str(error) in {"unreadable", "too_long"}
+    if UNREADABLE.search(text):
+        with pytest.raises(ValueError, match=r"^unreadable$"):
+            clean(text)
         return
+    kept = clean(text)
     assert unicodedata.is_normalized("NFC", kept)
     assert not INVISIBLE.search(kept)
     assert kept == kept.strip()

@@ -14,16 +14,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from shared.errors import Invalid, Malformed
 from shared.http.strict import fields_of, strict_json
 
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
 VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00")),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00")), inner, max_size=4)
-    ),
+    | WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
     max_leaves=12,
 )
 

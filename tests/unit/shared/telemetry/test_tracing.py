@@ -41,7 +41,7 @@ async def test_each_task_has_its_own() -> None:
         with continue_trace(traceparent), span("nobody records this"):
             return current_traceparent()
 
-    assert await asyncio.gather(inside(TRACEPARENT), inside(None)) == [TRACEPARENT, None]
+    assert [*await asyncio.gather(inside(TRACEPARENT), inside(None))] == [TRACEPARENT, None]
 
 
 def test_open_telemetry_is_not_even_imported_without_a_place_to_send_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,10 +66,15 @@ def test_recorded_spans_are_children_of_what_came_in(monkeypatch: pytest.MonkeyP
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
-    with pytest.raises(ValueError), continue_trace(TRACEPARENT), span("outer"):
-        assert current_trace() == "0af7651916cd43dd8448eb211c80319c"
-        assert current_traceparent() != TRACEPARENT
-        raise ValueError("13900000000")
+
+    def fail() -> None:
+        with continue_trace(TRACEPARENT), span("outer"):
+            assert current_trace() == "0af7651916cd43dd8448eb211c80319c"
+            assert current_traceparent() != TRACEPARENT
+            raise ValueError("13900000000")
+
+    with pytest.raises(ValueError):
+        fail()
     (recorded,) = exporter.get_finished_spans()
     assert recorded.parent
     assert format(recorded.parent.span_id, "016x") == "b7ad6b7169203331"

@@ -1,0 +1,86 @@
+"""Pages: one layout, one set of words in zh and en, one way to say when. Everything a person wrote is escaped."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from babel.messages.pofile import read_po
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+HERE = Path(__file__).parent
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+Language = Literal["zh", "en"]
+
+WHEN = {
+    "zh": {"moment": "y 年 M 月 d 日 HH:mm", "short": "M 月 d 日 HH:mm", "day": "M 月 d 日 EEE", "time": "HH:mm"},
+    "en": {"moment": "d MMM y, HH:mm", "short": "d MMM, HH:mm", "day": "EEE d MMM", "time": "HH:mm"},
+}
+
+
+@functools.cache
+def catalogue(language: Language) -> Mapping[str, str]:
+    """Every message of a language: the merged `.po` files of its folder."""
+    words: dict[str, str] = {}
+    for path in sorted((HERE / "catalogues" / language).glob("*.po")):
+        with path.open("rb") as file:
+            words.update((str(m.id), str(m.string)) for m in read_po(file) if m.id)
+    return words
+
+
+def translate(language: Language, key: str, **values: object) -> str:
+    """The words of a key, with `%(name)s` filled in. Raises KeyError for a key that no catalogue has."""
+    words = catalogue(language)[key]
+    return words % values if values else words
+
+
+def language_of(asked: str | None, accepted: str | None) -> Language:
+    """The language asked for (`?lang=`), else the first of Accept-Language that we have, else zh."""
+    if asked in ("zh", "en"):
+        return "en" if asked == "en" else "zh"
+    for part in (accepted or "").split(","):
+        match part.strip()[:2].lower():
+            case "zh":
+                return "zh"
+            case "en":
+                return "en"
+    return "zh"
+
+
+class Pages:
+    """Renders the templates of a service in the shared layout."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader([*folders, HERE / "templates"]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def html(self, name: str, language: Language, zone: str = "UTC", **values: Any) -> str:
+        """The page. Templates see `t(key, **values)`, `when(moment, form)`, `language` and `other`."""
+
+        def when(moment: datetime, form: str = "moment") -> str:
+            return format_datetime(moment, WHEN[language][form], tzinfo=ZoneInfo(zone), locale=language)
+
+        return self._environment.get_template(name).render(
+            t=functools.partial(translate, language),
+            when=when,
+            language=language,
+            other="en" if language == "zh" else "zh",
+            **values,
+        )
+
+
+@functools.cache
+def assets() -> Mapping[str, tuple[bytes, str]]:
+    """Every static file: name → content and media type. Only these names exist."""
+    kinds = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+    return {path.name: (path.read_bytes(), kinds[path.suffix]) for path in (HERE / "static").iterdir()}

@@ -1,0 +1,122 @@
+"""The edge on its real server: what only raw bytes can ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from shared.http.edge import as_operator
+from tests.support.edge import Behind, behind_the_edge, said, served
+
+Address = tuple[str, int]
+
+HEAD = b"POST /notes HTTP/1.1\r\nHost: town.test\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture
+async def behind(tmp_path: Path) -> AsyncIterator[Behind]:
+    async with behind_the_edge(tmp_path) as behind:
+        yield behind
+
+
+@pytest.fixture
+async def address(behind: Behind) -> AsyncIterator[Address]:
+    async with served(behind.edge) as address:
+        yield address
+
+
+@pytest.mark.row("A1")
+async def test_a_hundred_megabytes_are_refused_before_any_of_them_comes(address: Address) -> None:
+    answer = await said(address, HEAD + b"Content-Length: 104857600\r\n\r\n")
+    assert answer.status == 413
+    assert answer.headers["connection"] == "close"
+    assert b"too-large" in answer.body
+
+
+@pytest.mark.row("A1")
+async def test_whoever_sends_too_much_in_earnest_still_hears_why(address: Address) -> None:
+    body = b"x" * 3_000_000
+    answer = await said(address, HEAD + b"Content-Length: %d\r\n\r\n" % len(body), body)
+    assert answer.status == 413
+
+
+@pytest.mark.row("A1")
+@pytest.mark.row("A2")
+async def test_an_endless_chunked_body_is_cut_at_the_limit(address: Address) -> None:
+    piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    answer = await said(address, CHUNKED, *[piece] * 10)
+    assert answer.status == 413
+
+
+@pytest.mark.row("A2")
+@pytest.mark.row("A3")
+async def test_a_body_that_drips_is_cut_in_time(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.http.limits.BODY_SECONDS", 0.3)
+    monkeypatch.setattr("shared.http.edge.LINGER", 0.1)
+    for start in (CHUNKED + b"1\r\nx\r\n", HEAD + b'Content-Length: 50\r\n\r\n{"te'):
+        answer = await said(address, start)
+        assert answer.status == 408
+        assert answer.headers["connection"] == "close"
+
+
+async def test_a_stream_that_stops_coming_is_cut_in_time(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.http.limits.BODY_SECONDS", 0.3)
+    async with served(as_operator(behind.edge)) as address:
+        start = b"POST /v1/feedback/batch HTTP/1.1\r\nHost: town.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+        assert (await said(address, start)).status == 408
+
+
+@pytest.mark.row("A35")
+@pytest.mark.parametrize(
+    "raw",
+    [
+        HEAD + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /who HTTP/1.1\r\nHost: a\r\n\r\n",
+        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+        HEAD + b"Content-Length: +2\r\n\r\n{}",
+        HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"GET /who HTTP/1.1\nHost: town.test\n\n",
+        b"GET /who HTTP/1.1\r\nHost: town.test\r\nX : y\r\n\r\n",
+        b"GET /who HTTP/1.1\r\nHost: one\r\nHost: two\r\n\r\n",
+        b"GET /who HTTP/1.1\r\n\r\n",
+    ],
+    ids=[
+        "both-lengths",
+        "two-lengths",
+        "signed-length",
+        "odd-coding",
+        "bare-lf",
+        "space-in-name",
+        "two-hosts",
+        "no-host",
+    ],
+)
+async def test_a_request_that_two_servers_could_read_differently_is_malformed(address: Address, raw: bytes) -> None:
+    assert (await said(address, raw)).status == 400
+
+
+@pytest.mark.row("A33")
+async def test_raw_bytes_in_the_authorization_are_401(address: Address) -> None:
+    raw = b"POST /v1/feedback/batch HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer \xe5\xaf\x86\xff\r\nContent-Length: 0\r\n\r\n"
+    assert (await said(address, raw)).status == 401
+
+
+async def test_a_connection_serves_again_after_an_error(address: Address) -> None:
+    reader, writer = await asyncio.open_connection(*address)
+    for body, status in ((b"[", b"400"), (b'{"text":1}', b"422"), (b'{"text":"x"}', b"201")):
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert head.split(b" ")[1] == status
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        await asyncio.wait_for(reader.readexactly(length), 5)
+    writer.close()
+
+
+async def test_an_answer_names_neither_server_nor_version(address: Address) -> None:
+    answer = await said(address, b"GET /live HTTP/1.1\r\nHost: town.test\r\n\r\n")
+    assert answer.status == 200
+    assert "server" not in answer.headers
+    assert "date" in answer.headers
