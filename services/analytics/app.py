@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from services.analytics.api import Insights, router
-from services.analytics.handlers import count_case, count_feedback
+from fastapi import APIRouter
+
+from services.analytics import api, pages
+from services.analytics.handlers import Insights, count_case, count_feedback
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.store import CASES, Counts
 from shared.delivery.deltas import COLLECTION as DELTAS
@@ -21,8 +23,11 @@ def build(platform: Platform) -> Wiring:
     organisation = OrganisationCopy(platform.store, platform.clock)
     counts = Counts(platform.store, platform.clock)
     insights = Insights(counts, organisation, platform.clock, settings.smallest)
+    routes = APIRouter()
+    routes.include_router(api.router(insights))
+    routes.include_router(pages.router(insights))
     return Wiring(
-        router=router(insights),
+        router=routes,
         documents={"case": counts.cases, "organisation": organisation.documents},
         ready=organisation.ready,
     )

@@ -56,9 +56,11 @@ class Event(Model):
     @property
     def envelope(self) -> Envelope:
         """The envelope it came in. Raises `Undecodable` for an event that was never on the log."""
-        if self._envelope is None:
+        # Not `self._envelope`: pydantic's look-up of a private attribute costs more than reading the event.
+        envelope: Envelope | None = (self.__pydantic_private__ or {}).get("_envelope")
+        if envelope is None:
             raise Undecodable("this event was not read from the log")
-        return self._envelope
+        return envelope
 
 
 @dataclass(frozen=True, slots=True)

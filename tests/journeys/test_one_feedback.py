@@ -52,7 +52,7 @@ async def test_words_reach_a_department_are_answered_and_counted(
     assert rated.status_code == 202
 
     async def closed() -> bool:
-        return (await town.figures())["by"]["state"] == {"closed": 1}
+        return bool((await town.figures())["by"]["state"] == {"closed": 1})
 
     await eventually(closed)
     figures = await town.figures()
@@ -70,7 +70,9 @@ async def test_a_person_withdraws_and_the_work_stops(town: Town) -> None:
     assert (await town.post(f"/v1/feedback/{receipt['number']}/withdrawal", json={}, headers=code)).status_code == 202
 
     async def withdrawn() -> bool:
-        return (await town.case(receipt["number"]))["state"] == (await town.track(receipt))["state"] == "withdrawn"
+        return bool(
+            (await town.case(receipt["number"]))["state"] == (await town.track(receipt))["state"] == "withdrawn"
+        )
 
     await eventually(withdrawn)
 
@@ -85,7 +87,7 @@ async def test_a_question_pauses_the_deadline_until_the_person_answers(town: Tow
     assert answer.status_code == 201
 
     async def resumed() -> bool:
-        return (await town.case(receipt["number"]))["state"] == "in-progress"
+        return bool((await town.case(receipt["number"]))["state"] == "in-progress")
 
     await eventually(resumed)
 

@@ -143,7 +143,8 @@ class Town:
             answer = await self.get(f"/v1/cases/{number}", headers=self.key())
             return answer.json() if answer.status_code == 200 else None
 
-        return await eventually(there)
+        case: dict[str, Any] = await eventually(there)
+        return case
 
     async def move(self, number: str, call: str, **body: Any) -> dict[str, Any]:
         """A staff call on the case as it stands now."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from services.analytics.domain.flow import FLOW
 from shared.clock import Moment, rfc3339
 
 DIMENSIONS = ("channel", "kind", "category", "department", "area", "state")
@@ -26,7 +27,7 @@ OVERDUE = "overdue"
 def quarter_of(moment: datetime) -> str:
     """The start of the UTC quarter-hour that a moment is in, as `YYYY-MM-DDTHH:MMZ`; sorts as text."""
     start = datetime.fromtimestamp(moment.timestamp() // QUARTER * QUARTER, UTC)
-    return f"{start:%Y-%m-%dT%H:%MZ}"
+    return start.isoformat(timespec="minutes").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class CaseFigures:
-    """One case as figures know it. All dimensions hold current values."""
+    """One case as figures know it. All dimensions hold current values; `steps` are those it took, as flow tells them."""
 
     received_at: str
     channel: str
@@ -51,16 +52,19 @@ class CaseFigures:
     overdue: bool = False
     last: Reached | None = None
     reached: Mapping[str, Reached] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
 
     @property
     def quarter(self) -> str:
         return quarter_of(datetime.fromisoformat(self.received_at))
 
     def cells(self) -> Counter[str]:
-        """The cells that this case stands in, each once."""
-        found = Counter({f"{self.quarter}|{name}|{getattr(self, name)}": 1 for name in DIMENSIONS})
+        """The cells that this case stands in: each once, but a step as often as it was taken."""
+        quarter = self.quarter
+        found = Counter({f"{quarter}|{name}|{getattr(self, name)}": 1 for name in DIMENSIONS})
         if self.overdue:
-            found[f"{self.quarter}|{OVERDUE}|yes"] = 1
+            found[f"{quarter}|{OVERDUE}|yes"] = 1
+        found.update(f"{quarter}|{FLOW}|{step}" for step in self.steps)
         return found
 
 

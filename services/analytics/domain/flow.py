@@ -28,9 +28,9 @@ def middle(bucket: int) -> float:
     return 0.0 if bucket == 0 else GROWTH ** (bucket - 0.5)
 
 
-def cell(quarter: str, start: str, end: str, since: datetime, until: datetime) -> str:
-    """The cell of one step of one case."""
-    return f"{quarter}|{FLOW}|{start}>{end}>{bucket((until - since).total_seconds())}"
+def step(start: str, end: str, since: datetime, until: datetime) -> str:
+    """One step of one case, as the value of a flow cell."""
+    return f"{start}>{end}>{bucket((until - since).total_seconds())}"
 
 
 def percentile(counts: Mapping[int, int], share: float) -> float:

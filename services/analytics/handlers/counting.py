@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.analytics.domain.cases import UNSPECIFIED, CaseFigures, Reached, moved, stamp
-from services.analytics.domain.flow import WHOLE, cell
+from services.analytics.domain.flow import WHOLE, step
 from shared.delivery.subscription import Counted
 from shared.events.intake import FeedbackReceived
 from shared.events.routing import CaseEvent, CaseOverdue
@@ -44,19 +44,19 @@ def count_case(case: CaseFigures | None, event: CaseEvent) -> Counted[CaseFigure
         state=event.to,
         overdue=event.to not in SETTLED and (case.overdue or isinstance(event, CaseOverdue)),
     )
-    flow: dict[str, int] = {}
     if event.to != case.state and case.last:
         now = Reached(event.at, event.actor.kind == "import")
-        flow = _steps(case, case.last, event.to, now)
-        after = replace(after, last=now, reached={event.to: now, **case.reached})
-    return Counted(after, moved(case, after) | flow)
+        steps = (*case.steps, *_steps(case, case.last, event.to, now))
+        after = replace(after, last=now, reached={event.to: now, **case.reached}, steps=steps)
+    return Counted(after, moved(case, after))
 
 
-def _steps(case: CaseFigures, last: Reached, state: str, now: Reached) -> dict[str, int]:
-    taken = [(case.state, last)]
-    taken += [(start, case.reached[start]) for start, end in WHOLE if end == state and state not in case.reached]
-    return {
-        cell(case.quarter, start, state, since.at, now.at): 1
-        for start, since in dict(taken).items()
+def _steps(case: CaseFigures, last: Reached, state: str, now: Reached) -> list[str]:
+    """The steps that end in this state now: from the state before, and from the first, once."""
+    taken = {case.state: last}
+    taken |= {start: case.reached[start] for start, end in WHOLE if end == state and state not in case.reached}
+    return [
+        step(start, state, since.at, now.at)
+        for start, since in taken.items()
         if since.imported == now.imported and now.at >= since.at
-    }
+    ]
