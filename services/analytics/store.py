@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from services.analytics.domain.cases import DIMENSIONS, OVERDUE, QUARTER, CaseFigures, quarter_of, stamp
 from services.analytics.domain.flow import FLOW, steps
@@ -88,14 +88,15 @@ class Counts:
     async def _cases_of(self, quarter: str, window: Window) -> AsyncIterator[CaseFigures]:
         """The cases of one quarter-hour that the window covers."""
         start = _start(quarter)
-        since = max(start, window.since or start)
-        until = min(start + timedelta(seconds=QUARTER), window.until or datetime.max.replace(tzinfo=UTC))
-        query = Query(order="received_at", since=stamp(since), until=stamp(until), limit=500)
+        query = Query(order="received_at", since=stamp(max(start, window.since or start)), limit=500)
         cursor: str | None = None
         while True:
             page, cursor = await self.cases.find(query, cursor)
             for kept in page:
-                yield kept.value
+                if kept.value.quarter != quarter:
+                    return
+                if window.covers(datetime.fromisoformat(kept.value.received_at)):
+                    yield kept.value
             if cursor is None:
                 return
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -93,7 +94,7 @@ class Life:
     def happens(self, shape: type[CaseEvent], to: str, after: float = 60.0, actor: Actor = STAFF, **given: Any) -> Life:
         """One more event, `after` seconds after the one before, with the dimensions of before unless given."""
         last: Any = self.events[-1] if self.events else self.received
-        fields = {
+        fields: dict[str, Any] = {
             "number": self.received.number,
             "language": "zh",
             "received_at": self.received.received_at,
@@ -150,8 +151,7 @@ def life(chance: random.Random, key: str) -> Life:
 def _next(chance: random.Random, state: str) -> tuple[type[CaseEvent] | None, str]:
     """What may happen next; from `received`, what the classifier may say."""
     if state == "received":
-        shape, to = chance.choice([(routing.CaseTriaged, "triage"), (routing.CaseRouted, "routed")])
-        return shape, to
+        return (routing.CaseTriaged, "triage") if chance.random() < 0.5 else (routing.CaseRouted, "routed")
     steps = MOVES[state]  # type: ignore[index]  # every state of an event is a State
     aside = chance.random()
     if aside < 0.1:
@@ -233,7 +233,7 @@ def _steps(story: Life) -> Iterable[tuple[str, str, float]]:
         ("received", story.received.received_at, story.received.actor == IMPORTER)
     ]
     been += [(e.to, e.at, e.actor == IMPORTER) for e in story.events if e.to != e.from_]
-    pairs = list(zip(been, been[1:], strict=False))
+    pairs = list(pairwise(been))
     for goal in ("answered", "closed"):
         first = next((stop for stop in been if stop[0] == goal), None)
         if first is not None:
