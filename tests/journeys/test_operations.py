@@ -1,0 +1,76 @@
+"""What an operator does: the same commands on a running and on a stopped installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.town import Town
+
+SERVICES = ("intake", "routing", "notify", "analytics")
+
+
+async def a_history(town: Town) -> None:
+    receipt = await town.say("和平路的路灯不亮了", contact={"email": "citizen@example.org"})
+    await town.move(receipt["number"], "acceptance")
+    await town.move(receipt["number"], "question", text="哪一盏？")
+    code = {"Authorization": f"Code {receipt['code']}"}
+    await town.post(f"/v1/feedback/{receipt['number']}/messages", json={"text": "东边那盏"}, headers=code)
+    other = await town.say("Rubbish has not been collected")
+    await town.move(other["number"], "return", reason_code="not-ours", reason="belongs to parks")
+    await town.quiet()
+
+
+def dumped(town: Town, service: str, name: str) -> bytes:
+    file: Path = town.folder / name
+    town.command("dump", service, str(file))
+    return file.read_bytes()
+
+
+async def test_a_dump_before_and_after_a_rebuild_is_the_same(town: Town) -> None:
+    await a_history(town)
+    for service in SERVICES:
+        before = dumped(town, service, "before")
+        assert bool(before) == (service != "routing"), "routing keeps records only"
+        town.command("rebuild", service)
+        assert dumped(town, service, "after") == before
+    figures = await town.figures()
+    assert (figures["total"], figures["by"]["state"]) == (2, {"in-progress": 1, "returned": 1})
+
+
+async def test_commands_work_while_nothing_runs(town: Town) -> None:
+    await a_history(town)
+    before = {service: dumped(town, service, "before") for service in SERVICES}
+    town.stop()
+    assert {service: dumped(town, service, "after") for service in SERVICES} == before
+    town.command("rebuild", "analytics")
+    assert dumped(town, "analytics", "after") == before["analytics"]
+    assert town.command("dead-letters", "list", "routing").stdout == ""
+
+
+async def test_a_new_key_is_printed_and_nothing_else(town: Town) -> None:
+    out = town.command("keys", "create", "--role", "case-worker", "--department", "water").stdout
+    assert out.startswith("hk_")
+    assert len(out.split()) == 1
+    wrong = town.command("keys", "create", "--role", "king", check=False)
+    assert wrong.returncode != 0
+    assert "role" in wrong.stderr
+
+
+@pytest.mark.row("A25")
+async def test_another_departments_case_does_not_exist(town: Town) -> None:
+    receipt = await town.say("小区停水了")
+    await town.case(receipt["number"])
+    water, lighting = town.key("case-worker", "water"), town.key("case-worker", "lighting")
+    assert (await town.get(f"/v1/cases/{receipt['number']}", headers=water)).status_code == 200
+    assert (await town.get(f"/v1/cases/{receipt['number']}", headers=lighting)).status_code == 404
+    assert (await town.get("/v1/cases", headers=lighting)).json()["items"] == []
+    assert (await town.get("/v1/deliveries", params={"number": receipt["number"]}, headers=lighting)).json()[
+        "items"
+    ] == []
+
+
+async def test_operators_calls_do_not_exist_on_the_public_port(town: Town) -> None:
+    for path in ("/control/lag", "/control/dump/intake"):
+        assert (await town.get(path, headers=town.key())).status_code == 404
