@@ -21,7 +21,7 @@ Role = Literal["citizen", "department"]
 State = Literal["pending", "sending", "sent", "failed", "unknown", "dead"]
 Language = Literal["zh", "en"]
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 """How long a claimed delivery belongs to who claimed it. No attempt lasts longer."""
 
 AT_LEAST_ONCE: frozenset[Kind] = frozenset({"acknowledgement", "question", "answer", "closing", "new-case", "overdue"})
