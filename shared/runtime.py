@@ -31,7 +31,7 @@ from shared.http.health import Health
 from shared.http.server import Server, as_operator, server_config
 from shared.operations import MARKS, Member, router
 from shared.service import Platform, Service, Wiring
-from shared.settings import PlatformSettings
+from shared.settings import PlatformSettings, read_settings, wrong_setting
 from shared.sqlite import FolderLock
 from shared.store.port import Collection
 from shared.store.sqlite import SqliteStore
@@ -56,21 +56,6 @@ class Installation:
     members: dict[str, Member]
     settings: PlatformSettings
     clock: Clock
-
-
-def read_settings() -> PlatformSettings:
-    """`HUIYIN_*`. Raises `Misconfigured` naming the variable."""
-    try:
-        return PlatformSettings()
-    except ValidationError as error:
-        raise Misconfigured(_setting(error)) from None
-
-
-def _setting(error: ValidationError) -> str:
-    """One line about the first setting that cannot be used; never its value, which may be a secret."""
-    first = error.errors()[0]
-    prefix = error.title.removesuffix("Settings").upper().replace("PLATFORM", "HUIYIN")
-    return f"{prefix}_{str(first['loc'][0]).upper()}: {first['msg'].lower()}"
 
 
 @asynccontextmanager
@@ -250,6 +235,6 @@ def run(*services: Service) -> int:
         log("runtime").error(str(error))
         return 1
     except ValidationError as error:
-        log("runtime").error(_setting(error))
+        log("runtime").error(wrong_setting(error))
         return 1
     return 0

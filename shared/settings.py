@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import Misconfigured
 
 
 class PlatformSettings(BaseSettings):
@@ -32,3 +34,18 @@ class PlatformSettings(BaseSettings):
     def link_base(self) -> str:
         """The address citizens use, without a trailing slash; links are built from it, never from a Host header."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def read_settings() -> PlatformSettings:
+    """`HUIYIN_*`. Raises `Misconfigured` naming the variable."""
+    try:
+        return PlatformSettings()
+    except ValidationError as error:
+        raise Misconfigured(wrong_setting(error)) from None
+
+
+def wrong_setting(error: ValidationError) -> str:
+    """One line about the first setting that cannot be used; never its value, which may be a secret."""
+    first = error.errors()[0]
+    prefix = error.title.removesuffix("Settings").upper().replace("PLATFORM", "HUIYIN")
+    return f"{prefix}_{str(first['loc'][0]).upper()}: {first['msg'].lower()}"

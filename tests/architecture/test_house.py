@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.__main__ import SERVICES
+from services.four import SERVICES
 from shared.service import Service
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_every_import_rule_holds() -> None:
 
 
 def test_embedded_mode_imports_no_driver_of_a_server() -> None:
-    code = "import sys, services.__main__, shared.runtime; print([m for m in ('aiokafka', 'motor', 'pymongo') if m in sys.modules])"
+    code = "import sys, services.__main__, services.four, shared.runtime; print([m for m in ('aiokafka', 'motor', 'pymongo') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from services.__main__ import SERVICES
+from services.four import SERVICES
 from shared.http.server import as_operator
 from shared.runtime import opened
 from shared.settings import PlatformSettings

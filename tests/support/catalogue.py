@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from services.__main__ import SERVICES
+from services.four import SERVICES
 from shared.events.envelope import Event
 from shared.events.registry import EVENTS
 
