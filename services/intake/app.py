@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.intake import pages
 from services.intake.api import door, router
 from services.intake.channels import batch
 from services.intake.handlers.reception import Reception
 from services.intake.handlers.submitter import Submitter
 from services.intake.handlers.views import open_view, show_progress
+from services.intake.pages import following, submitting
+from services.intake.pages.site import Site, static_files
 from services.intake.settings import IntakeSettings
 from services.intake.store import FEEDBACK, VIEWS, Feedbacks, Views
 from shared.delivery.organisation import COLLECTION as ORGANISATION
@@ -36,8 +37,10 @@ def build(platform: Platform) -> Wiring:
     submitter = Submitter(feedbacks, views, vault, clock, ids)
     rate, base = Rate(settings.rate, clock), platform.settings.link_base
     submit = door(reception, platform.access, rate, base)
-    routes = APIRouter()
-    routes.include_router(pages.router(reception, submitter, organisation, rate, ids, base))
+    site, routes = Site(organisation), APIRouter()
+    routes.include_router(submitting.router(reception, site, rate, ids, base))
+    routes.include_router(following.router(submitter, site, clock, ids))
+    routes.include_router(static_files())
     routes.include_router(batch.router(reception, clock))
     routes.include_router(router(reception, submitter, submit))
     return Wiring(

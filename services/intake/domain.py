@@ -28,6 +28,8 @@ _CODE = re.compile(f"[{CROCKFORD}]{{26}}", re.ASCII)
 
 def canonical_code(written: str) -> str | None:
     """A code as people write it (lower case, spaces, dashes, O for 0, I and L for 1), or None if it cannot be one."""
+    if not written.isascii():  # upper() would make S of ſ and SS of ß
+        return None
     code = re.sub(r"[\s-]", "", written).upper().translate(_CONFUSED)
     return code if _CODE.fullmatch(code) else None
 
@@ -67,6 +69,7 @@ class Feedback:
     contact: Sealed
     kind: str | None = None
     category: str | None = None
+    place: Sealed | None = None
     key_hash: str | None = None
     fingerprint: str | None = None
     messages: tuple[Message, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -63,9 +64,10 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.globals["asset"] = lambda name: f"/static/{name}?v={version(name)}"
 
     def html(self, name: str, language: Language, zone: str = "UTC", **values: Any) -> str:
-        """The page. Templates see `t(key, **values)`, `when(moment, form)`, `language` and `other`."""
+        """The page. Templates see `t(key, **values)`, `when(moment, form)`, `asset(name)`, `language` and `other`."""
 
         def when(moment: datetime, form: str = "moment") -> str:
             return format_datetime(moment, WHEN[language][form], tzinfo=ZoneInfo(zone), locale=language)
@@ -84,3 +86,9 @@ def assets() -> Mapping[str, tuple[bytes, str]]:
     """Every static file: name → content and media type. Only these names exist."""
     kinds = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
     return {path.name: (path.read_bytes(), kinds[path.suffix]) for path in (HERE / "static").iterdir()}
+
+
+@functools.cache
+def version(name: str) -> str:
+    """What changes in a static file's address when its content does. Raises KeyError for a name that is none."""
+    return hashlib.sha256(assets()[name][0]).hexdigest()[:12]

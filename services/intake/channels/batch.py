@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -47,14 +47,14 @@ def router(reception: Reception, clock: Clock) -> APIRouter:
     ) -> StreamingResponse:
         """Accept a batch; one result a line, in order, each after its commit. The answer begins after the last line."""
         results: list[bytes] = []
-        waiting: list[Submission | Problem] = []
+        waiting: dict[int, Submission | Problem] = {}
         zone = await reception.zone()
-        async for line in _lines(request):
-            waiting.append(_read(line, principal, zone, clock.now()))
+        async for number, line in _lines(request):
+            waiting[number] = _read(line, principal, zone, clock.now())
             if len(waiting) == GROUP:
-                results.extend(await _accept(reception, waiting, len(results)))
-                waiting = []
-        results.extend(await _accept(reception, waiting, len(results)))
+                results.extend(await _accept(reception, waiting))
+                waiting = {}
+        results.extend(await _accept(reception, waiting))
 
         async def answer() -> AsyncIterator[bytes]:
             for start in range(0, len(results), GROUP):
@@ -65,25 +65,29 @@ def router(reception: Reception, clock: Clock) -> APIRouter:
     return routes
 
 
-async def _lines(request: Request) -> AsyncIterator[bytes]:
-    """The lines that are not blank. Raises `TooLarge` past their number or size."""
-    rest, count = b"", 0
+async def _lines(request: Request) -> AsyncIterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers from 1. Raises `TooLarge` past their number or size."""
+    rest, number = b"", 0
     async for chunk in request.stream():
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
-            if len(line) > LINE_BYTES:
-                raise TooLarge()
-            if line.strip():
-                count += 1
-                if count > LINES:
-                    raise TooLarge(f"more than {LINES} lines")
-                yield line
+            number += 1
+            if _is_said(number, line):
+                yield number, line
         if len(rest) > LINE_BYTES:
             raise TooLarge()
-    if rest.strip():
-        if count == LINES:
-            raise TooLarge(f"more than {LINES} lines")
-        yield rest
+    if _is_said(number + 1, rest):
+        yield number + 1, rest
+
+
+def _is_said(number: int, line: bytes) -> bool:
+    if len(line) > LINE_BYTES:
+        raise TooLarge()
+    if not line.strip():
+        return False
+    if number > LINES:
+        raise TooLarge(f"more than {LINES} lines")
+    return True
 
 
 def _read(line: bytes, principal: Principal, zone: ZoneInfo, now: datetime) -> Submission | Problem:
@@ -109,14 +113,13 @@ def _moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-async def _accept(reception: Reception, group: list[Submission | Problem], before: int) -> list[bytes]:
-    good = [item for item in group if isinstance(item, Submission)]
+async def _accept(reception: Reception, group: Mapping[int, Submission | Problem]) -> list[bytes]:
+    good = [item for item in group.values() if isinstance(item, Submission)]
     given = iter(await reception.receive_many(good) if good else [])
-    results: list[bytes] = []
-    for number, item in enumerate(group, before + 1):
-        outcome = next(given) if isinstance(item, Submission) else item
-        results.append(to_json(_result(number, outcome)) + b"\n")
-    return results
+    return [
+        to_json(_result(number, next(given) if isinstance(item, Submission) else item)) + b"\n"
+        for number, item in group.items()
+    ]
 
 
 def _result(number: int, outcome: Receipt | Problem) -> dict[str, Any]:

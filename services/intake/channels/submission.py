@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.intake.handlers.reception import Submission
@@ -16,7 +16,7 @@ from shared.text import clean
 
 CHARACTERS = 20_000
 BYTES = 64 * 1024
-KEY = re.compile(r"[\x21-\x7e]{1,255}")
+KEY = re.compile(r"[\x20-\x7e]{1,255}")
 EMAIL = re.compile(
     r"[^\s@<>(),;:\"\\\x00-\x20\x7f]{1,64}@[^\s@<>(),;:\"\\\x00-\x20\x7f]{1,190}\.[^\s@<>(),;:.\"\\]{2,63}"
 )
@@ -67,6 +67,12 @@ class Location(Body):
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
     lon: Annotated[float, Field(ge=-180, le=180)] | None = None
     address: Line | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.lat is None) != (self.lon is None):
+            raise PydanticCustomError("lat_and_lon", "a point needs both")
+        return self
 
     def point(self) -> Point | None:
         if self.lat is None or self.lon is None:

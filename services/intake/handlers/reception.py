@@ -149,6 +149,7 @@ class Reception:
             contact=event.contact,
             kind=submission.kind,
             category=submission.category,
+            place=event.place,
             key_hash=keyed,
             fingerprint=printed,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from services.intake.domain import MESSAGES, STEPS, Feedback, Message, Repeat, Step, canonical_code
@@ -44,12 +45,14 @@ class Submitter:
         def opened(sealed: Any, field: str) -> str | None:
             return keys.open(sealed, field) if keys else None
 
-        messages = [{"at": feedback.received_at, "from": "citizen", "text": opened(feedback.text, "text")}]
+        messages: list[dict[str, Any]] = [
+            {"at": feedback.received_at, "from": "citizen", "text": opened(feedback.text, "text")}
+        ]
         messages += [{"at": m.at, "from": "citizen", "text": opened(m.message, "message")} for m in feedback.messages]
         messages += [
             {"at": m.at, "from": "staff", "text": opened(m.text, "text")} for m in (view.messages if view else ())
         ]
-        messages.sort(key=lambda message: str(message["at"]))
+        messages.sort(key=itemgetter("at"))
         steps = view.timeline if view else (Step(feedback.received_at, "received", None),)
         timeline = [{"at": step.at, "state": step.state, "department": step.department} for step in steps]
         return {
@@ -60,6 +63,7 @@ class Submitter:
             "department": view.department if view else None,
             "deadline": view.deadline if view else None,
             "received_at": feedback.received_at,
+            "place": opened(feedback.place, "place") if feedback.place else None,
             "timeline": timeline,
             "messages": messages,
         }

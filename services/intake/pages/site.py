@@ -1,0 +1,88 @@
+"""What the citizens' pages share: the layout with the body's name, the language, forms, static files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from shared.delivery.organisation import OrganisationCopy
+from shared.errors import Busy, Malformed
+from shared.events.routing import Organisation
+from shared.web.pages import Language, Pages, assets, language_of, version
+
+CACHED = 3600
+"""Seconds that a browser may keep a static file; one asked for by its version never changes."""
+
+FIELDS = 40
+"""The most fields of a form."""
+
+
+class Site:
+    """Renders pages in the words of the organisation as last announced."""
+
+    def __init__(self, organisation: OrganisationCopy) -> None:
+        self._organisation = organisation
+        self._pages = Pages(Path(__file__).parents[1] / "templates")
+
+    async def organisation(self) -> Organisation:
+        """Raises `Busy` before the first announcement."""
+        announced = await self._organisation.current()
+        if announced is None:
+            raise Busy(detail="the organisation has not been announced yet")
+        return announced.content
+
+    async def page(self, request: Request, name: str, here: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """The template `name` under the navigation's entry `here`."""
+        language, body = language_asked(request), await self.organisation()
+        body_name = getattr(body.name, language)
+        html = self._pages.html(name, language, body.time_zone, here=here, body_name=body_name, **values)
+        return HTMLResponse(html, status)
+
+
+def static_files() -> APIRouter:
+    """`/static/…`: only what was read at the start exists."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/static/{name}")
+    async def static(name: str, v: str | None = None) -> Response:
+        if name not in assets():
+            raise HTTPException(404)
+        content, kind = assets()[name]
+        age = "31536000, immutable" if v == version(name) else CACHED
+        return Response(content, media_type=kind, headers={"Cache-Control": f"public, max-age={age}"})
+
+    return routes
+
+
+def language_asked(request: Request) -> Language:
+    return language_of(request.query_params.get("lang"), request.headers.get("accept-language"))
+
+
+async def fields_said(request: Request) -> dict[str, str]:
+    """The form's fields; files and floods are refused. Raises `Malformed`."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        form: FormData = await request.form(max_files=0, max_fields=FIELDS, max_part_size=128 * 1024)
+        return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
+    # Not Starlette's parser: it takes UTF-8 that is not percent-encoded for Latin-1.
+    try:
+        body = (await request.body()).decode()
+        return dict(parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=FIELDS))
+    except ValueError:
+        raise Malformed("the form cannot be read") from None
+
+
+def words_error(code: str) -> str:
+    """The catalogue's key for what is wrong with a text."""
+    match code:
+        case "empty" | "missing":
+            return "errors.text"
+        case "too_long" | "string_too_long":
+            return "errors.text.long"
+        case _:
+            return "errors.other"
