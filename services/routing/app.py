@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from fastapi import APIRouter
+
+from services.routing import pages
 from services.routing.api import router
 from services.routing.classifier import Classifier
 from services.routing.domain.organisation import Organisation
@@ -53,8 +56,11 @@ def build(platform: Platform) -> Wiring:
     cases = Cases(platform.store, platform.clock, organisation)
     announced = sources(platform.store, platform.clock)
     desk = Desk(cases, platform.vault, organisation, platform.clock)
+    routes = APIRouter()
+    routes.include_router(router(cases, desk, organisation))
+    routes.include_router(pages.router(cases, desk, organisation))
     return Wiring(
-        router=router(cases, desk, organisation),
+        router=routes,
         documents={"case": cases.documents},
         knows=lambda: knowledge,
         timers=[Timer(cases.documents, fire_timer)],

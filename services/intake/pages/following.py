@@ -13,9 +13,10 @@ from services.intake.channels.submission import Reason, Verdict, Words
 from services.intake.domain import Feedback
 from services.intake.handlers.submitter import Submitter
 from services.intake.pages.case import shown
-from services.intake.pages.site import Site, fields_said, language_asked, words_error
+from services.intake.pages.site import Site, language_asked, words_error
 from shared.clock import Clock, Ids
 from shared.errors import Busy, Invalid, NotFound, Unavailable
+from shared.http.forms import form_of
 from shared.http.strict import fields_of
 from shared.store.documents import Kept
 from shared.web.pages import translate
@@ -40,7 +41,7 @@ def router(submitter: Submitter, site: Site, clock: Clock, ids: Ids) -> APIRoute
 
         What was written comes back with every error; after one of ours with its key too, so it is kept only once.
         """
-        language, said = language_asked(request), await fields_said(request)
+        language, said = language_asked(request), await form_of(request)
         number, code, action = said.get("number", "").strip(), said.get("code", ""), said.get("action", "")
         wrong: dict[str, str] = {}
         try:

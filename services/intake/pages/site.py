@@ -1,26 +1,21 @@
-"""What the citizens' pages share: the layout with the body's name, the language, forms, static files."""
+"""What the citizens' pages share: the layout with the body's name, the language, static files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
-from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from shared.delivery.organisation import OrganisationCopy
-from shared.errors import Busy, Malformed
+from shared.errors import Busy, Unavailable
 from shared.events.routing import Organisation
 from shared.web.pages import Language, Pages, assets, language_of, version
 
 CACHED = 3600
 """Seconds that a browser may keep a static file; one asked for by its version never changes."""
-
-FIELDS = 40
-"""The most fields of a form."""
 
 
 class Site:
@@ -31,8 +26,12 @@ class Site:
         self._pages = Pages(Path(__file__).parents[1] / "templates")
 
     async def organisation(self) -> Organisation:
-        """Raises `Busy` before the first announcement."""
-        announced = await self._organisation.current()
+        """As last read, when the store does not answer: an outage too is told on a page. Raises `Busy` before the first
+        announcement."""
+        try:
+            announced = await self._organisation.current()
+        except Unavailable:
+            announced = self._organisation.last
         if announced is None:
             raise Busy(detail="the organisation has not been announced yet")
         return announced.content
@@ -62,19 +61,6 @@ def static_files() -> APIRouter:
 
 def language_asked(request: Request) -> Language:
     return language_of(request.query_params.get("lang"), request.headers.get("accept-language"))
-
-
-async def fields_said(request: Request) -> dict[str, str]:
-    """The form's fields; files and floods are refused. Raises `Malformed`."""
-    if request.headers.get("content-type", "").startswith("multipart/"):
-        form: FormData = await request.form(max_files=0, max_fields=FIELDS, max_part_size=128 * 1024)
-        return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
-    # Not Starlette's parser: it takes UTF-8 that is not percent-encoded for Latin-1.
-    try:
-        body = (await request.body()).decode()
-        return dict(parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=FIELDS))
-    except ValueError:
-        raise Malformed("the form cannot be read") from None
 
 
 def words_error(code: str) -> str:

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from services.intake.channels.submission import NewFeedback
 from services.intake.handlers.reception import Reception
 from services.intake.pages.case import tongue
-from services.intake.pages.site import Site, fields_said, language_asked, words_error
+from services.intake.pages.site import Site, language_asked, words_error
 from shared.clock import Ids
 from shared.errors import Busy, FieldError, Invalid, TooMany, Unavailable
 from shared.events.intake import Kind
+from shared.http.forms import form_of
 from shared.http.rates import Rate
 from shared.http.strict import fields_of
 from shared.web.pages import Language, translate
@@ -42,7 +43,7 @@ def router(reception: Reception, site: Site, rate: Rate, ids: Ids, base: str) ->
     @routes.post("/")
     async def submit(request: Request) -> HTMLResponse:
         """The receipt; or the form again with what was written, and the same key unless it was used for other words."""
-        language, said = language_asked(request), await fields_said(request)
+        language, said = language_asked(request), await form_of(request)
         key = said.get("key") or ids.document()
 
         async def again(status: int, **values: Any) -> HTMLResponse:

@@ -17,14 +17,20 @@ SOURCES = [
     *ROOT.glob("services/*/templates/*.html"),
     *ROOT.glob("shared/web/templates/*.html"),
     *ROOT.glob("services/*/pages.py"),
+    *ROOT.glob("services/*/pages/*.py"),
 ]
 KEYS = {
     key
     for path in SOURCES
     for key in re.findall(
-        r"""(?:\bt\(|translate\(language, )['"]([a-z0-9.-]+)['"]\s*[,)]""", path.read_text(encoding="utf-8")
+        r"""(?:\bt\(|translate\(language, )['"]([a-z0-9.-]+)['"]\s*[,)]|"((?:errors|problem|deadline)\.[a-z.-]+)\"""",
+        path.read_text(encoding="utf-8"),
     )
+    for key in key
+    if key
 }
+MADE = ("kind.", "state.", "channel.", "solved.", "promise.", "track.done.", "time.", "track.number", "track.code")
+"""Keys that are put together where they are used."""
 
 
 def test_both_languages_have_the_same_keys() -> None:
@@ -39,6 +45,15 @@ def test_no_message_is_empty(language: Language) -> None:
 def test_every_key_that_a_page_uses_exists() -> None:
     assert KEYS
     assert KEYS - set(catalogue("zh")) == set()
+
+
+def test_no_word_of_the_portal_is_left_over() -> None:
+    written = (ROOT / "shared/web/catalogues/en/portal.po").read_text(encoding="utf-8")
+    told = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    keys = set(re.findall(r'msgid "([^"]+)"', written))
+    assert {
+        key for key in keys if not key.startswith(MADE) and not re.search(rf"""['"]{re.escape(key)}['"]""", told)
+    } == set()
 
 
 def test_every_state_and_kind_has_words() -> None:

@@ -1,0 +1,18 @@
+"""The desk: pages for the people who answer."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from services.routing.domain.organisation import Organisation
+from services.routing.handlers import Desk
+from services.routing.pages import queue
+from services.routing.pages.frame import Frame
+from services.routing.store import Cases
+
+
+def router(cases: Cases, desk: Desk, organisation: Organisation) -> APIRouter:
+    """Everything under `/desk`."""
+    frame, routes = Frame(organisation), APIRouter(include_in_schema=False)
+    routes.include_router(queue.router(cases, desk, frame))
+    return routes

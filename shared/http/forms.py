@@ -1,0 +1,29 @@
+"""HTML forms as they arrive: names and values, no files, no floods."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+
+from shared.errors import Malformed
+
+FIELDS = 40
+"""The most fields of a form."""
+
+PART = 128 * 1024
+"""The most bytes of one field."""
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The form's fields; of a repeated one the last. Files are left out. Raises `Malformed`."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        form: FormData = await request.form(max_files=0, max_fields=FIELDS, max_part_size=PART)
+        return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
+    # Not Starlette's parser: it takes UTF-8 that is not percent-encoded for Latin-1.
+    try:
+        body = (await request.body()).decode()
+        return dict(parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=FIELDS))
+    except ValueError:
+        raise Malformed("the form cannot be read") from None
