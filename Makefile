@@ -5,17 +5,20 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 STAMP := .venv/.ready
+WEB := shared/web
+BUILT := $(WEB)/dist/.built
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check events clean
+.PHONY: help run test check web events clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 run: $(STAMP) ## start everything in one process and print the addresses
+	@$(MAKE) --silent --no-print-directory $(BUILT) || true
 	@.venv/bin/huiyin serve
 
-test: check ## lint, types, import rules, and every test that needs no server
+test: check $(BUILT) ## lint, types, import rules, and every test that needs no server
 	.venv/bin/pytest
 
 check: $(STAMP) ## lint, format, types and import rules
@@ -23,15 +26,24 @@ check: $(STAMP) ## lint, format, types and import rules
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@$(WEB)/build check
+
+web: ## build the scripts of the pages (TypeScript); the pages work without them too
+	@rm -f $(BUILT)
+	@$(MAKE) --silent --no-print-directory $(BUILT)
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
 
 clean: ## remove what the targets made (never the data folder)
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv $(WEB)/dist $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(STAMP): pyproject.toml uv.lock
 	@command -v $(UV) >/dev/null 2>&1 || { echo "setting up uv in .uv"; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
 	@echo "setting up the packages of uv.lock"
 	@$(UV) sync --frozen --quiet
 	@touch $@
+
+$(BUILT): $(STAMP) $(wildcard $(WEB)/scripts/*.ts $(WEB)/scripts/*/*.ts) $(addprefix $(WEB)/,build package.json package-lock.json tsconfig.json vite.config.js)
+	@UV="$(abspath $(UV))" $(WEB)/build
+	@mkdir -p $(@D) && touch $@

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 HERE = Path(__file__).parent
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -64,10 +65,12 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals["asset"] = lambda name: f"/static/{name}?v={version(name)}"
+        self._environment.globals["asset"] = address
+        self._environment.globals["script"] = script
 
     def html(self, name: str, language: Language, zone: str = "UTC", **values: Any) -> str:
-        """The page. Templates see `t(key, **values)`, `when(moment, form)`, `asset(name)`, `language` and `other`."""
+        """The page. Templates see `t(key, **values)`, `when(moment, form)`, `asset(name)`, `script(family)`, `language`
+        and `other`."""
 
         def when(moment: datetime, form: str = "moment") -> str:
             return format_datetime(moment, WHEN[language][form], tzinfo=ZoneInfo(zone), locale=language)
@@ -83,12 +86,28 @@ class Pages:
 
 @functools.cache
 def assets() -> Mapping[str, tuple[bytes, str]]:
-    """Every static file: name → content and media type. Only these names exist."""
-    kinds = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
-    return {path.name: (path.read_bytes(), kinds[path.suffix]) for path in (HERE / "static").iterdir()}
+    """Every static file, and the scripts if they are built: name → content and media type. Only these names exist."""
+    kinds = {
+        ".css": "text/css; charset=utf-8",
+        ".svg": "image/svg+xml",
+        ".js": "text/javascript; charset=utf-8",
+    }
+    files = [path for folder in ("static", "dist") for path in (HERE / folder).glob("[!.]*")]
+    return {path.name: (path.read_bytes(), kinds[path.suffix]) for path in files}
 
 
 @functools.cache
 def version(name: str) -> str:
     """What changes in a static file's address when its content does. Raises KeyError for a name that is none."""
     return hashlib.sha256(assets()[name][0]).hexdigest()[:12]
+
+
+def address(name: str) -> str:
+    """Where a static file is. Raises KeyError for a name that is none."""
+    return f"/static/{name}?v={version(name)}"
+
+
+def script(family: str) -> Markup:
+    """The tag of a page family's script; nothing where the scripts are not built (`make web`)."""
+    name = f"{family}.js"
+    return Markup('<script type="module" src="{}"></script>').format(address(name)) if name in assets() else Markup()
