@@ -48,7 +48,7 @@ class Classifier:
                         if language == "zh":
                             chinese[word[:2]].append(word)
                         else:
-                            for form in _forms(word):
+                            for form in forms_of(word):
                                 english[form.partition(" ")[0]].append((f" {form} ", word))
                     speaks_for[word].append((category.id, weight))
         areas = ((word.lower(), a.id) for a in organisation.areas.values() for word in (a.label.zh, a.label.en))
@@ -129,7 +129,7 @@ def _part(word: str, other: str) -> bool:
     return len(word) < len(other) and (f" {word} " in f" {other} " if word.isascii() else word in other)
 
 
-def _forms(word: str) -> set[str]:
+def forms_of(word: str) -> set[str]:
     """A keyword and its plurals: of its last word, as English spells them."""
     if word.endswith("y") and word[-2:-1] not in "aeiou":
         return {word, f"{word[:-1]}ies"}

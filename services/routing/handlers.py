@@ -104,11 +104,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The words on a case, its messages' in their order."""
+    """The words on a case, its messages' in their order. `erased`: the key is destroyed, so there are none."""
 
     place: str | None
     answers: str | None
     messages: tuple[str | None, ...]
+    erased: bool = False
 
 
 class Desk:
@@ -179,7 +180,7 @@ class Desk:
                 return None
 
         messages = tuple(words(message.words, message.field) for message in case.messages)
-        return Opened(words(case.place, "place"), words(case.answers, "answers"), messages)
+        return Opened(words(case.place, "place"), words(case.answers, "answers"), messages, keys is None)
 
     async def _move(self, call: Call, move: Callable[[Case, Turn], Moved]) -> Kept[Case]:
         actor = Actor(kind="staff", id=call.principal.id)

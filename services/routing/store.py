@@ -25,6 +25,9 @@ CASES = Collection(
     ),
 )
 
+DONE = "3"
+"""From here on, in the order of urgency, lie the cases that are closed or withdrawn."""
+
 SOURCE = Collection("organisation-source", "record")
 
 
@@ -75,6 +78,17 @@ class Cases:
         if state is not None:
             where["state"] = state
         return await self.documents.find(Query(where, order="urgency", limit=limit), cursor)
+
+    async def neighbours(self, case: Case, scope: Scope) -> tuple[str | None, str | None]:
+        """The numbers of the open cases before and after this one in the order of urgency, as far as there are any."""
+        departments = self._departments(scope, None)
+        where: dict[str, Scalar | tuple[Scalar, ...]] = {} if departments is None else {"department": departments}
+        before, _ = await self.documents.find(
+            Query(where, order="urgency", until=min(case.urgency, DONE), descending=True, limit=1)
+        )
+        after, _ = await self.documents.find(Query(where, order="urgency", since=case.urgency, until=DONE, limit=2))
+        others = [kept.value.number for kept in after if kept.value.number != case.number]
+        return before[0].value.number if before else None, others[0] if others else None
 
     async def change(self, id: str, scope: Scope, decide: Callable[[Kept[Case]], Decision[Case]]) -> Kept[Case]:
         """Read, decide, write under the guard, and again where someone was faster: the case as it is kept now.

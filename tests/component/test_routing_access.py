@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import iter_route_contexts
 
 from services.routing import handlers
 from services.routing.app import load_organisation
@@ -43,8 +44,11 @@ DENIED = ["editor", "analyst", "auditor", "privacy-officer", "operations", "admi
 
 
 def test_every_route_of_a_case_is_in_the_matrix(town: Town) -> None:
-    paths = {route.path for route in town.wiring.router.routes if "{number}" in route.path}  # type: ignore[attr-defined]
-    assert paths == {"/v1/cases/{number}"} | {f"/v1/cases/{{number}}/{move}" for move in MOVES}
+    paths = {
+        path for route in iter_route_contexts(town.wiring.router.routes) if "{number}" in (path := route.path or "")
+    }
+    pages = {"/desk/cases/{number}", "/desk/cases/{number}/{name}"}
+    assert paths == {"/v1/cases/{number}"} | {f"/v1/cases/{{number}}/{move}" for move in MOVES} | pages
 
 
 async def ask(town: Town, move: str | None, number: str, who: dict[str, str], body: Any = None) -> tuple[int, Any]:

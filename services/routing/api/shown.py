@@ -47,13 +47,15 @@ class CaseItem(Shown):
 
 
 class TimelineItem(Shown):
-    """One step; `event` says what happened, also where the state stayed."""
+    """One step; `event` says what happened, also where the state stayed, `by` which of the staff did it."""
 
     at: Moment
     state: State
     department: str
     event: str
     version: int
+    by: str | None
+    cause: str | None
 
 
 class MessageItem(Shown):
@@ -125,8 +127,7 @@ def detail_of(case: Case, opened: Opened) -> CaseDetail:
         explanation=case.explanation,
         rating=RatingItem(**{name: getattr(rating, name) for name in RatingItem.model_fields}) if rating else None,
         timeline=[
-            TimelineItem(at=s.at, state=s.state, department=s.department, event=s.event, version=s.version)
-            for s in case.timeline
+            TimelineItem(**{name: getattr(step, name) for name in TimelineItem.model_fields}) for step in case.timeline
         ],
         messages=[
             MessageItem(at=m.at, from_=m.author, what=m.what, text=text)

@@ -52,24 +52,30 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One own event of the case, as people look back on it."""
+    """One own event of the case, as people look back on it.
+
+    `by` is the id of the staff who did it, `cause` the event's cause, reason code or what was added.
+    """
 
     version: int
     event: str
     at: Moment
     state: State
     department: str
+    by: str | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Words on the case. `field` is the event's field that they were sealed for."""
+    """Words on the case. `field` is the event's field that they were sealed for, `version` that of their step."""
 
     at: Moment
     author: Author
     what: What
     field: str
     words: Sealed
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class Case:
     `paused_at` is set; `paused` is the working time, in seconds, by which the deadline has been put off so far.
     `until` is when a state ends by itself: the pause by its cap, the answer by silence. `overdue`: the present
     deadline has passed and case.overdue has said so. `routings` and `hops` count how often it was routed and returned.
-    `urgency` sorts the queue: open cases by deadline, then open historic ones, then the rest.
+    `urgency` sorts the queue: open cases by deadline, then open historic ones, then the rest; no two have the same.
     """
 
     number: str
@@ -187,7 +193,11 @@ def moved(
         **changes,
     )
     timers, revision = _timers(after)
-    step = Step(after.version, shape.type, at, to, after.department)
+    by = turn.actor.id if turn.actor.kind == "staff" else None
+    cause = next((says[name] for name in ("cause", "reason_code", "what") if says and name in says), None)
+    step = Step(after.version, shape.type, at, to, after.department, by, cause)
+    if message:
+        message = replace(message, version=after.version)
     after = replace(
         after,
         timers=timers,
@@ -238,8 +248,8 @@ def _timers(case: Case) -> tuple[tuple[Timer, ...], int]:
 
 def _urgency(case: Case) -> str:
     if not is_open(case.state):
-        return "3"
-    return f"1 {rfc3339(case.deadline)}" if case.deadline else "2"
+        return f"3 {case.number}"
+    return f"1 {rfc3339(case.deadline)} {case.number}" if case.deadline else f"2 {case.number}"
 
 
 def _bounded(items: tuple[T, ...], item: T, limit: int) -> tuple[T, ...]:

@@ -25,7 +25,7 @@ class Frame:
         return language_of(request.query_params.get("lang"), request.headers.get("accept-language"))
 
     def page(
-        self, request: Request, principal: Principal, name: str, here: str, status: int = 200, **values: Any
+        self, request: Request, principal: Principal | None, name: str, here: str, status: int = 200, **values: Any
     ) -> HTMLResponse:
         """The template `name` under the navigation's entry `here`."""
         language = self.language(request)
