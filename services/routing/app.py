@@ -58,7 +58,7 @@ def build(platform: Platform) -> Wiring:
     desk = Desk(cases, platform.vault, organisation, platform.clock)
     routes = APIRouter()
     routes.include_router(router(cases, desk, organisation))
-    routes.include_router(pages.router(cases, desk, organisation))
+    routes.include_router(pages.router(cases, desk, organisation, platform.clock))
     return Wiring(
         router=routes,
         documents={"case": cases.documents},

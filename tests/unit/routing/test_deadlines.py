@@ -168,7 +168,7 @@ def test_a_reopened_case_has_a_new_deadline_and_keeps_the_old_one() -> None:
 
 def test_historic_feedback_has_neither_deadline_nor_timers() -> None:
     case = opened(historic=True)
-    assert (case.deadline, case.due, case.urgency) == (None, None, "2")
+    assert (case.deadline, case.due, case.urgency) == (None, None, f"2 {case.number}")
     case = work.answer(work.accept(case, turn()).case, turn(), REPLY).case
     assert (case.deadline, case.due) == (None, None)
 
