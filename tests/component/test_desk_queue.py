@@ -145,7 +145,7 @@ async def test_filters_narrow_the_queue_and_can_be_taken_away(town: Town) -> Non
     unsorted = (await town.receive("你好")).value.number
 
     async def found(**query: str) -> set[str]:
-        return set(numbers(await page(town, boss, list="open", **query)))
+        return set(numbers(await page(town, boss, "/desk", 200, list="open", **query)))
 
     assert await found() == {lamp, pipe, bus, unsorted}
     assert await found(department="urban-management") == {lamp}
@@ -198,7 +198,7 @@ async def test_another_departments_cases_are_in_no_list_count_or_row(town: Town)
     for role, *departments in (("case-worker", "water"), ("department-lead", "transport"), ("case-worker",)):
         who = await town.key(role, *departments)
         for query in ({}, {"list": "open"}, {"department": "lighting"}, {"list": "open", "at": lamp, "kind": ""}):
-            text = await page(town, who, **query)
+            text = await page(town, who, "/desk", 200, **query)
             assert lamp not in text
             assert "很黑" not in text
         allowed = "1" if "water" in departments else "0"
