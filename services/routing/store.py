@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from services.routing.domain.case import Case
 from services.routing.domain.organisation import Organisation
 from shared.clock import Clock
 from shared.errors import NotFound
+from shared.events.routing import State
 from shared.http.access import Scope
 from shared.store.documents import Decision, Documents, Kept
 from shared.store.port import Collection, DocumentStore, Index, Query, Scalar
+
+FILTERS = ("worker", "kind", "channel", "category")
+"""What a list of the desk can be narrowed by, besides department, state and time."""
 
 CASES = Collection(
     "cases",
@@ -19,9 +24,9 @@ CASES = Collection(
     unique=("number",),
     indexes=(
         Index(("urgency",)),
-        Index(("state", "urgency")),
+        Index(("state", "urgency", *FILTERS)),
         Index(("department", "urgency")),
-        Index(("department", "state", "urgency")),
+        Index(("department", "state", "urgency", *FILTERS)),
     ),
 )
 
@@ -43,6 +48,24 @@ def sources(store: DocumentStore, clock: Clock) -> Documents[Source]:
     return Documents(store, SOURCE, Source, clock, source="/routing")
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which cases, in the order of urgency; None is any. A department or a category means everything below it too.
+
+    `since` ≤ urgency < `until`. `newest` turns the order round.
+    """
+
+    states: tuple[State, ...] = get_args(State)
+    department: str | None = None
+    worker: tuple[str | None, ...] | None = None
+    kind: str | None = None
+    channel: str | None = None
+    category: str | None = None
+    since: str | None = None
+    until: str | None = None
+    newest: bool = False
+
+
 class Cases:
     """Questions about cases. Each takes the `Scope` of who asks: another department's case does not exist for it."""
 
@@ -58,26 +81,17 @@ class Cases:
         return found[0]
 
     async def page(
-        self,
-        scope: Scope,
-        state: str | None = None,
-        department: str | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
+        self, scope: Scope, selection: Selection, limit: int = 100, cursor: str | None = None
     ) -> tuple[list[Kept[Case]], str | None]:
         """One page of cases, the most urgent first, and the cursor of the next.
 
-        `department` means it and everything below it. Raises ValueError for a cursor that is not one of ours.
+        Raises ValueError for a cursor that is not one of ours.
         """
-        where: dict[str, Scalar | tuple[Scalar, ...]] = {}
-        departments = self._departments(scope, department)
-        if departments is not None:
-            if not departments:
-                return [], None
-            where["department"] = departments if len(departments) > 1 else departments[0]
-        if state is not None:
-            where["state"] = state
-        return await self.documents.find(Query(where, order="urgency", limit=limit), cursor)
+        return await self.documents.find(replace(self._query(scope, selection), limit=limit), cursor)
+
+    async def count(self, scope: Scope, selection: Selection, most: int) -> int:
+        """How many there are, or `most`."""
+        return await self.documents.count(self._query(scope, selection), most)
 
     async def neighbours(self, case: Case, scope: Scope) -> tuple[str | None, str | None]:
         """The numbers of the open cases before and after this one in the order of urgency, as far as there are any."""
@@ -109,10 +123,22 @@ class Cases:
     def _sees(self, scope: Scope, case: Case) -> bool:
         return scope.everything or case.department in self._organisation.subtrees(scope.departments)
 
+    def _query(self, scope: Scope, wanted: Selection) -> Query:
+        where: dict[str, Scalar | tuple[Scalar, ...]] = {"state": wanted.states}
+        departments = self._departments(scope, wanted.department)
+        if departments is not None:
+            where["department"] = departments
+        if wanted.category is not None:
+            where["category"] = tuple(sorted(self._organisation.categories_below(wanted.category)))
+        for name in ("worker", "kind", "channel"):
+            if (value := getattr(wanted, name)) is not None:
+                where[name] = value
+        return Query(where, "urgency", wanted.newest, wanted.since, wanted.until)
+
     def _departments(self, scope: Scope, asked: str | None) -> tuple[str, ...] | None:
-        """The departments to look in; None: all of them."""
+        """The departments to look in; None: all of them, also those that the organisation no longer has."""
         below = self._organisation.subtrees
         if scope.everything:
-            return None if asked is None else tuple(sorted(below({asked})))
+            return None if asked is None else tuple(sorted(below({asked}) or {asked}))
         seen = below(scope.departments)
         return tuple(sorted(seen if asked is None else seen & below({asked})))

@@ -60,8 +60,8 @@ class Outbox(DocumentStore):
     async def find(self, collection: str, query: Query, cursor: str | None = None) -> Page:
         return await self._store.find(collection, query, cursor)
 
-    async def count(self, collection: str, query: Query) -> int:
-        return await self._store.count(collection, query)
+    async def count(self, collection: str, query: Query, most: int | None = None) -> int:
+        return await self._store.count(collection, query, most)
 
     async def due(self, collection: str, now: datetime, limit: int) -> list[Document]:
         return await self._store.due(collection, now, limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
@@ -84,11 +84,27 @@ def instance_of(scope: MutableMapping[str, Any], ids: Ids) -> str:
     return f"urn:huiyin:request:{scope['huiyin.request']}"
 
 
+Teller = Callable[[Request, Problem], Awaitable[Response]]
+"""How a page tells a problem to a person."""
+
+
+def tell_by(teller: Teller) -> Callable[[Request], None]:
+    """A dependency of routes whose problems `teller` tells, instead of JSON. It must come before those that may fail."""
+
+    def telling(request: Request) -> None:
+        request.scope.setdefault("state", {})["teller"] = teller
+
+    return telling
+
+
 def handle_errors(app: FastAPI, ids: Ids) -> None:
     """Answer every error of the app's routes as a problem."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
+        teller: Teller | None = request.scope.get("state", {}).get("teller")
+        if teller is not None:
+            return await teller(request, problem)
         body = body_of(problem, instance_of(request.scope, ids))
         return Response(body, problem.status, problem.headers, media_type=MEDIA)
 

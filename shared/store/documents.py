@@ -82,8 +82,8 @@ class Documents(Generic[T]):
         page = await self._store.find(self.collection.name, query, cursor)
         return [self.kept(document) for document in page.documents], page.next
 
-    async def count(self, query: Query) -> int:
-        return await self._store.count(self.collection.name, query)
+    async def count(self, query: Query, most: int | None = None) -> int:
+        return await self._store.count(self.collection.name, query, most)
 
     async def due(self, now: datetime, limit: int) -> list[Kept[T]]:
         return [self.kept(document) for document in await self._store.due(self.collection.name, now, limit)]

@@ -8,7 +8,8 @@
  5  Returned means durable.
  6  A call that raised may have taken effect; repeating it is safe by 2 and 3.
  7  `get` sees one's own writes.
- 8  `find` and `count` use declared indexes (equality prefix, one range) or raise `NotDeclared`.
+ 8  `find` and `count` use declared indexes (equality prefix, one range, equalities on the fields behind it) or raise
+    `NotDeclared`. A count with `most` costs no more than counting so many.
  9  `due` serves the scalar `due`, the earliest thing that a document waits for.
 10  `pending` is in order per document; `published` removes exactly those. The outbox is not part of the document.
 11  `drop` only for collections declared `derived`; `record` collections are never dropped (`NotDeclared`).
@@ -34,7 +35,8 @@ Scalar = str | int | float | bool | None
 class Index:
     """A declared question: equality on a prefix of `fields` (dotted paths), then order and one range on the next one.
 
-    The last field may be used as the range. Ties are ordered by id, so pages are stable.
+    The last field may be used as the range. Equalities on fields behind the range narrow the walk's results without
+    shortening the walk. Ties are ordered by id, so pages are stable.
     """
 
     fields: tuple[str, ...]
@@ -151,7 +153,8 @@ class DocumentStore(Protocol):
     async def find(self, collection: str, query: Query, cursor: str | None = None) -> Page:
         """One page. Raises `NotDeclared` without an index, `ValueError` for a cursor that is not one of ours."""
 
-    async def count(self, collection: str, query: Query) -> int: ...
+    async def count(self, collection: str, query: Query, most: int | None = None) -> int:
+        """How many there are, whatever `query.limit` says; `most` if there are at least so many."""
 
     async def due(self, collection: str, now: datetime, limit: int) -> list[Document]:
         """Documents whose `due` is at or before `now`, earliest first."""

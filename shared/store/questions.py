@@ -80,14 +80,13 @@ Condition = tuple[str, tuple[Scalar, ...]]
 
 def page(collection: Collection, query: Query, cursor: str | None) -> Question:
     """Asks for one document more than `query.limit`, in order. Raises `NotDeclared`, and `ValueError` for a cursor."""
-    index, field = _plan(collection, query, exact=query.order is None)
+    plan = _plan(collection, query, exact=query.order is None)
     direction = "DESC" if query.descending else "ASC"
     order = f"ORDER BY at {direction}, id {direction} LIMIT {query.limit + 1}"
-    table = f'"{collection.name}"'
-    source = f"{table} INDEXED BY {index.name}" if index else table
+    table, at = f'"{collection.name}"', f"{plan.field} AS at, id, rowid AS row"
     walks = [
-        (f"SELECT * FROM (SELECT {field} AS at, id, rowid AS row FROM {source} WHERE {condition} {order})", values)
-        for condition, values in _conditions(query, field, _after(query, field, cursor))
+        (f"SELECT * FROM (SELECT {at} FROM {plan.source} WHERE {condition} {order})", values)
+        for condition, values in _conditions(query, plan, _after(query, plan.field, cursor))
     ]
     walked, values = _together(walks, order)
     # CROSS JOIN keeps SQLite from walking the table first.
@@ -98,16 +97,20 @@ def page(collection: Collection, query: Query, cursor: str | None) -> Question:
     return Question(f"SELECT {array('document')} FROM ({documents})", values)
 
 
-def tally(collection: Collection, query: Query) -> Question:
-    """Asks how many there are, whatever `query.limit` says. Raises `NotDeclared`."""
-    index, field = _plan(collection, query, exact=False)
-    source = f'"{collection.name}" INDEXED BY {index.name}' if index else f'"{collection.name}"'
-    walks = [
-        (f"SELECT count(*) AS n FROM {source} WHERE {condition}", values)
-        for condition, values in _conditions(query, field, [("1", ())])
-    ]
-    counted, values = _together(walks, "")
-    return Question(f"SELECT sum(n) FROM ({counted})", values)
+def tally(collection: Collection, query: Query, most: int | None) -> Question:
+    """Asks how many there are, whatever `query.limit` says, or whether there are `most`. Raises `NotDeclared`."""
+    plan = _plan(collection, query, exact=False)
+    conditions = _conditions(query, plan, [("1", ())])
+    if most is None:
+        walks = [
+            (f"SELECT count(*) AS n FROM {plan.source} WHERE {condition}", values) for condition, values in conditions
+        ]
+        counted, values = _together(walks, "")
+        return Question(f"SELECT sum(n) FROM ({counted})", values)
+    # A LIMIT over walks one after the other stops the last of them.
+    walks = [(f"SELECT 1 FROM {plan.source} WHERE {condition}", values) for condition, values in conditions]
+    found, values = _together(walks, "")
+    return Question(f"SELECT count(*) FROM (SELECT 1 FROM ({found}) LIMIT {most:d})", values)
 
 
 def array(json: str) -> str:
@@ -132,33 +135,59 @@ def _read(cursor: str) -> tuple[Scalar, str]:
     return value, id
 
 
-def _plan(collection: Collection, query: Query, exact: bool) -> tuple[TableIndex | None, str]:
-    """The index that serves the query, and the column it is ordered by. `exact`: no field may follow the prefix."""
-    asked = set(query.where)
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where a query is walked: the table by one of its indexes, the column that orders it, and which of the fields it
+    asks for lie behind that one."""
+
+    source: str
+    field: str
+    behind: frozenset[str] = frozenset()
+
+
+def _plan(collection: Collection, query: Query, exact: bool) -> _Plan:
+    """The longest prefix wins. `exact`: no field may follow the prefix of a query without an order."""
+    asked, table = frozenset(query.where), f'"{collection.name}"'
     if not asked and query.order is None:
-        return None, "id"
-    for index in indexes_of(collection):
-        prefix, rest = index.fields[: len(asked)], index.fields[len(asked) :]
-        if set(prefix) == asked and (rest[:1] == (query.order,) if query.order else not (exact and rest)):
-            return index, column_of(query.order) if query.order else "id"
-    raise NotDeclared(f"{collection.name} has no index on {', '.join(sorted(asked)) or 'nothing'} and {query.order}")
+        return _Plan(table, "id")
+    plans: dict[int, _Plan] = {}
+    for index in reversed(indexes_of(collection)):
+        source, fields = f"{table} INDEXED BY {index.name}", index.fields
+        if query.order is None:
+            if asked == set(fields[: len(asked)]) and not (exact and fields[len(asked) :]):
+                return _Plan(source, "id")
+        elif query.order in fields:
+            at = fields.index(query.order)
+            prefix = frozenset(fields[:at])
+            if prefix <= asked and asked - prefix <= set(fields[at + 1 :]):
+                plans[at] = _Plan(source, column_of(query.order), asked - prefix)
+    if not plans:
+        raise NotDeclared(
+            f"{collection.name} has no index on {', '.join(sorted(asked)) or 'nothing'} and {query.order}"
+        )
+    return plans[max(plans)]
 
 
-def _conditions(query: Query, field: str, after: Sequence[Condition]) -> list[Condition]:
+def _conditions(query: Query, plan: _Plan, after: Sequence[Condition]) -> list[Condition]:
     """One condition for each combination of wanted values and each part of what comes after the cursor.
 
     One of nothing is never so.
     """
-    wanted = [
-        [
+    wanted = []
+    behind: list[Condition] = []
+    for path, one in query.where.items():
+        values = dict.fromkeys(one if isinstance(one, tuple) else (one,))
+        equal = [
             (f"{column_of(path)} IS NULL", ()) if value is None else (f"{column_of(path)} = ?", (value,))
             for value in values
         ]
-        for path, one in query.where.items()
-        for values in [dict.fromkeys(one if isinstance(one, tuple) else (one,))]
-    ]
+        if path in plan.behind:
+            either = " OR ".join(condition for condition, _ in equal) or "0"
+            behind.append((f"({either})", tuple(itertools.chain(*(values for _, values in equal)))))
+        else:
+            wanted.append(equal)
     bounds: list[Condition] = [
-        (f"{field} {sign} ?", (bound,))
+        (f"{plan.field} {sign} ?", (bound,))
         for sign, bound in ((">=", query.since), ("<", query.until))
         if bound is not None
     ]
@@ -166,7 +195,7 @@ def _conditions(query: Query, field: str, after: Sequence[Condition]) -> list[Co
     return [
         (" AND ".join(condition for condition, _ in parts), tuple(itertools.chain(*(values for _, values in parts))))
         for combination in itertools.product(*wanted, after)
-        for parts in [(*combination, *bounds)]
+        for parts in [(*combination, *bounds, *behind)]
     ] or nothing
 
 

@@ -63,8 +63,8 @@ class SqliteStore(DocumentStore):
         last = documents[-1]
         return Page(documents, cursor_after(query, last.id, last.body))
 
-    async def count(self, collection: str, query: Query) -> int:
-        question = tally(self._tables[collection].collection, query)
+    async def count(self, collection: str, query: Query, most: int | None = None) -> int:
+        question = tally(self._tables[collection].collection, query, most)
         return int((await self._row(question.sql, question.parameters))[0])
 
     async def due(self, collection: str, now: datetime, limit: int) -> list[Document]:

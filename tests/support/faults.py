@@ -60,9 +60,9 @@ class FaultyStore(DocumentStore):
         self.faults.before()
         return await self._store.find(collection, query, cursor)
 
-    async def count(self, collection: str, query: Query) -> int:
+    async def count(self, collection: str, query: Query, most: int | None = None) -> int:
         self.faults.before()
-        return await self._store.count(collection, query)
+        return await self._store.count(collection, query, most)
 
     async def due(self, collection: str, now: datetime, limit: int) -> list[Document]:
         self.faults.before()

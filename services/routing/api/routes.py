@@ -13,7 +13,7 @@ from services.routing.api.shown import CaseDetail, CaseItem, CasePage, Place, Pl
 from services.routing.domain.case import Case
 from services.routing.domain.organisation import Organisation
 from services.routing.handlers import Call, Desk
-from services.routing.store import Cases
+from services.routing.store import Cases, Selection
 from shared.clock import valid_number
 from shared.errors import FieldError, Invalid, NeedsVersion, NotFound
 from shared.events.routing import State
@@ -60,7 +60,8 @@ def router(cases: Cases, desk: Desk, organisation: Organisation) -> APIRouter:
         cursor: str | None = Query(None, max_length=1000),
     ) -> Response:
         try:
-            page, after = await cases.page(principal.scope, state, department, limit, cursor)
+            wanted = Selection(department=department) if state is None else Selection((state,), department)
+            page, after = await cases.page(principal.scope, wanted, limit, cursor)
         except ValueError:
             raise Invalid([FieldError("/query/cursor", "unknown")]) from None
         return _json(CasePage(items=[item_of(kept.value) for kept in page], next=after))

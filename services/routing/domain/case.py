@@ -96,7 +96,8 @@ class Case:
     `paused_at` is set; `paused` is the working time, in seconds, by which the deadline has been put off so far.
     `until` is when a state ends by itself: the pause by its cap, the answer by silence. `overdue`: the present
     deadline has passed and case.overdue has said so. `routings` and `hops` count how often it was routed and returned.
-    `urgency` sorts the queue: open cases by deadline, then open historic ones, then the rest; no two have the same.
+    `urgency` sorts the queue: cases whose deadline runs by deadline, those that wait for the citizen, open historic
+    ones, and the rest by when they ended; no two have the same.
     """
 
     number: str
@@ -246,10 +247,19 @@ def _timers(case: Case) -> tuple[tuple[Timer, ...], int]:
     return tuple(timers), revision
 
 
+def runs(case: Case) -> bool:
+    """Whether the deadline is still to be kept: neither met by an answer nor paused before it had passed."""
+    if case.deadline is None or not is_open(case.state) or case.state == "answered":
+        return False
+    return case.paused_at is None or case.deadline <= case.paused_at
+
+
 def _urgency(case: Case) -> str:
     if not is_open(case.state):
-        return f"3 {case.number}"
-    return f"1 {rfc3339(case.deadline)} {case.number}" if case.deadline else f"2 {case.number}"
+        return f"3 {rfc3339(case.since or case.received_at)} {case.number}"
+    if case.deadline is None:
+        return f"2 {case.number}"
+    return f"1 {'' if runs(case) else 'waits '}{rfc3339(case.deadline)} {case.number}"
 
 
 def _bounded(items: tuple[T, ...], item: T, limit: int) -> tuple[T, ...]:

@@ -55,6 +55,13 @@ class Organisation:
         """The departments `roots` and everything below them; unknown ones are left out."""
         return frozenset().union(*(self._subtree(root) for root in roots if root in self.departments))
 
+    def categories_below(self, root: str) -> frozenset[str]:
+        """A category and everything below it; an unknown one alone."""
+        below = {root}
+        while children := {c.id for c in self.categories.values() if c.parent in below} - below:
+            below |= children
+        return frozenset(below)
+
     def budget(self, category: str | None) -> float:
         """Working seconds until the answer is due."""
         known = self.categories.get(category) if category else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from services.routing.domain.organisation import Organisation
 from services.routing.handlers import Desk
@@ -10,11 +10,21 @@ from services.routing.pages import case, queue
 from services.routing.pages.frame import Frame
 from services.routing.store import Cases
 from shared.clock import Clock
+from shared.errors import NotFound
+from shared.http.problems import tell_by
+from shared.http.sessions import page_requires
 
 
 def router(cases: Cases, desk: Desk, organisation: Organisation, clock: Clock) -> APIRouter:
     """Everything under `/desk`."""
-    frame, routes = Frame(organisation), APIRouter(include_in_schema=False)
+    frame = Frame(organisation, clock)
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(tell_by(frame.tell))])
     routes.include_router(queue.router(cases, desk, frame))
     routes.include_router(case.router(cases, desk, frame, clock))
+
+    @routes.get("/desk/{rest:path}", dependencies=[Depends(page_requires("cases.read"))])
+    async def nothing(rest: str) -> None:
+        """Whatever no page answers to."""
+        raise NotFound()
+
     return routes

@@ -1,42 +1,123 @@
-"""What the desk's pages share: the layout with the body's name and who is signed in, and the language."""
+"""What the desk's pages share: the header with who is signed in, the keys, the language, and how problems are told."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.routing.domain.organisation import Organisation
-from shared.http.access import Principal
+from shared.clock import Clock
+from shared.errors import HuiyinError, Problem
+from shared.events.routing import Label
+from shared.http.access import PERMISSIONS, Principal, caller
 from shared.http.sessions import csrf_of
-from shared.web.pages import Language, Pages, language_of
+from shared.web.pages import Language, Pages, catalogue, language_of
+
+TOLD = frozenset({400, 401, 403, 404, 409, 412, 422, 503})
+"""Problems that have words of their own; every other one is our fault."""
+
+KEYS = (
+    ("j k", "move"),
+    ("Enter", "open"),
+    ("a", "accept"),
+    ("q", "ask"),
+    ("w", "answer"),
+    ("r", "return"),
+    ("m", "reassign"),
+    ("x", "select"),
+    (".", "late"),
+    ("/", "search"),
+    ("?", "all"),
+)
+"""The keys in the footer; what each does is a word of the catalogue."""
+
+ALL_KEYS = (
+    *KEYS[:2],
+    ("u", "back"),
+    ("a", "accept"),
+    ("s", "start"),
+    *KEYS[3:7],
+    ("n", "note"),
+    *KEYS[7:],
+    ("Ctrl Enter", "send"),
+    ("Esc", "leave"),
+)
+"""The whole map."""
 
 
 class Frame:
     """Renders pages for someone who is signed in."""
 
-    def __init__(self, organisation: Organisation) -> None:
+    def __init__(self, organisation: Organisation, clock: Clock) -> None:
         self.organisation = organisation
+        self._clock = clock
         self._pages = Pages(Path(__file__).parents[1] / "templates")
 
+    def now(self) -> datetime:
+        return self._clock.now()
+
     def language(self, request: Request) -> Language:
+        """The one asked for by `?lang=`, else what the browser prefers."""
         return language_of(request.query_params.get("lang"), request.headers.get("accept-language"))
+
+    def label(self, known: Mapping[str, Any], id: str | None, language: Language) -> str | None:
+        """The words of a department, a category or an area; of one that the organisation no longer has, its id."""
+        if id is None or id not in known:
+            return id
+        label: Label = known[id].label
+        return str(getattr(label, language))
 
     def page(
         self, request: Request, principal: Principal | None, name: str, here: str, status: int = 200, **values: Any
     ) -> HTMLResponse:
-        """The template `name` under the navigation's entry `here`."""
+        """The template `name` under the navigation's entry `here`. Without a principal nobody's name is in it."""
+        return HTMLResponse(self.html(request, principal, name, here=here, **values), status)
+
+    def html(self, request: Request, principal: Principal | None, name: str, **values: Any) -> str:
+        """What a template makes of the values, and of what every page of the desk knows."""
         language = self.language(request)
-        html = self._pages.html(
+        return self._pages.html(
             name,
             language,
             self.organisation.calendar.zone.key,
-            here=here,
             principal=principal,
-            csrf=csrf_of(request),
+            badge=self._badge(principal, language),
+            phones=_may(principal, "feedback.phone"),
+            manages=_may(principal, "people.manage"),
+            csrf=csrf_of(request) if principal else "",
             body_name=getattr(self.organisation.name, language),
+            keys_on=True,
+            keys=KEYS,
+            all_keys=ALL_KEYS,
+            known=catalogue(language),
             **values,
         )
-        return HTMLResponse(html, status)
+
+    async def tell(self, request: Request, problem: Problem) -> Response:
+        """A problem of a page, on a page. Where one is sent elsewhere, that is done."""
+        if problem.status < 400:
+            return RedirectResponse(problem.headers["Location"], problem.status)
+        try:
+            principal = await caller(request)
+        except HuiyinError:
+            principal = None
+        status = problem.status if problem.status in TOLD else 500
+        page = self.page(request, principal, "problem.html", "", problem.status, problem=status)
+        page.headers.update({name: value for name, value in problem.headers.items() if name != "WWW-Authenticate"})
+        return page
+
+    def _badge(self, principal: Principal | None, language: Language) -> tuple[str | None, str] | None:
+        """The department, or None where there is none or more than one, and the work number."""
+        if principal is None:
+            return None
+        only = principal.departments[0] if len(principal.departments) == 1 else None
+        return self.label(self.organisation.departments, only, language), principal.id
+
+
+def _may(principal: Principal | None, permission: str) -> bool:
+    return principal is not None and permission in PERMISSIONS and principal.may(permission)

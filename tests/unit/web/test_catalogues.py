@@ -23,7 +23,7 @@ KEYS = {
     key
     for path in SOURCES
     for key in re.findall(
-        r"""(?:\bt\(|translate\(language, )['"]([a-z0-9.-]+)['"]\s*[,)]|"((?:errors|problem|deadline)\.[a-z.-]+)\"""",
+        r"""(?:\bt\(|translate\(language, )['"]([a-z0-9.-]+)['"]\s*[,)]|"((?:errors|problem|deadline)\.(?!html)[a-z.-]+)\"""",
         path.read_text(encoding="utf-8"),
     )
     for key in key
