@@ -43,14 +43,6 @@ WORKS = READS - {"phone-operator"}
 DENIED = ["editor", "analyst", "auditor", "privacy-officer", "operations", "admin", "integrator"]
 
 
-def test_every_route_of_a_case_is_in_the_matrix(town: Town) -> None:
-    paths = {
-        path for route in iter_route_contexts(town.wiring.router.routes) if "{number}" in (path := route.path or "")
-    }
-    pages = {"/desk/cases/{number}", "/desk/cases/{number}/{name}"}
-    assert paths == {"/v1/cases/{number}"} | {f"/v1/cases/{{number}}/{move}" for move in MOVES} | pages
-
-
 async def ask(town: Town, move: str | None, number: str, who: dict[str, str], body: Any = None) -> tuple[int, Any]:
     """The answer of a case's route; `instance` is the one field in which equal problems differ."""
     if move is None:
