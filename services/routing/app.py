@@ -59,7 +59,7 @@ def build(platform: Platform) -> Wiring:
     routes = APIRouter()
     routes.include_router(router(cases, desk, organisation))
     routes.include_router(session.router(platform.access))
-    routes.include_router(users.router(platform.access, organisation, platform.settings.link_base))
+    routes.include_router(users.router(platform.access, organisation))
     routes.include_router(pages.router(cases, desk, organisation, platform.clock))
     return Wiring(
         router=routes,

@@ -46,15 +46,28 @@ class SignedIn:
 
 
 class Access:
-    """The `access` store: keys, people and sessions are written by routing and read by every service."""
+    """The `access` store: keys, people and sessions are written by routing and read by every service.
 
-    def __init__(self, store: DocumentStore, ids: Ids, clock: Clock) -> None:
+    `base` is the address that people use, as in `PlatformSettings.link_base`: it decides which cookie counts.
+    """
+
+    def __init__(self, store: DocumentStore, ids: Ids, clock: Clock, base: str = "http://127.0.0.1:8080") -> None:
+        self.base = base
         self._visits: Remembered[SignedIn] = Remembered(clock)
         self.keys = Keys(store, ids, clock)
         self.passwords = Passwords(ids)
         self.people = People(store, self.passwords, ids, clock, changed=self._visits.forget)
         self.sign_ins = SignIns(self.people, clock)
         self.sessions = Sessions(store, ids, clock, changed=self._visits.forget)
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name. Over https no other host or path, and no plain connection, can set or read it."""
+        return "__Host-huiyin" if self.https else "huiyin"
+
+    @property
+    def https(self) -> bool:
+        return self.base.startswith("https:")
 
     async def create_key(self, role: str, departments: tuple[str, ...] = (), name: str | None = None) -> str:
         """A new bearer key, told this once; only its SHA-256 is kept. Raises `Misconfigured` for an unknown role."""
@@ -90,16 +103,11 @@ class Access:
         return SignedIn(person.principal(), session)
 
 
-def cookie_name(https: bool) -> str:
-    """Over https no other host or path, and no plain connection, can set or read the cookie."""
-    return "__Host-huiyin" if https else "huiyin"
-
-
 async def session_of(request: Request) -> SignedIn | None:
     """The session whose cookie came with the request; looked up once per request."""
     if "huiyin.session" not in request.scope:
         access: Access = request.app.state.access
-        token = request.cookies.get(cookie_name(request.app.state.https))
+        token = request.cookies.get(access.cookie)
         request.scope["huiyin.session"] = await access.signed_in(token) if token else None
     found: SignedIn | None = request.scope["huiyin.session"]
     return found
@@ -135,7 +143,7 @@ def from_our_pages(request: Request) -> bool:
 def own_origin(request: Request) -> bool:
     """Whether the header Origin is there and names this origin: as links have it, or as the browser was asked for it."""
     origin = request.headers.get("origin", "")
-    own = urlsplit(request.app.state.link_base)
+    own = urlsplit(request.app.state.access.base)
     asked = f"{own.scheme}://{request.headers.get('host', '')}"
     return origin in (f"{own.scheme}://{own.netloc}", asked)
 

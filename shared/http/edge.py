@@ -108,8 +108,6 @@ def build_app(
         responses={"default": {"description": "A problem", "content": {MEDIA: {"schema": dict(SCHEMA)}}}},
     )
     app.state.access = access
-    app.state.link_base = settings.link_base
-    app.state.https = settings.link_base.startswith("https:")
     app.include_router(health.router())
     for router in routers:
         app.include_router(router)

@@ -16,7 +16,6 @@ from shared.http.access import (
     Principal,
     SignedIn,
     caller,
-    cookie_name,
     own_origin,
     same_secret,
     session_of,
@@ -133,8 +132,8 @@ async def end_session(request: Request, response: Response, everywhere: bool = F
 
 def _set_cookie(request: Request, response: Response, token: str, more: str = "") -> None:
     """The browser holds the token until it is closed; scripts cannot read it."""
-    https: bool = request.app.state.https
-    secure = "; Secure" if https else ""
-    cookie = f"{cookie_name(https)}={token}; Path=/{secure}; HttpOnly; SameSite=Lax{more}"
+    access: Access = request.app.state.access
+    secure = "; Secure" if access.https else ""
+    cookie = f"{access.cookie}={token}; Path=/{secure}; HttpOnly; SameSite=Lax{more}"
     response.headers.append("Set-Cookie", cookie)
     response.headers["Cache-Control"] = "no-store"

@@ -135,7 +135,7 @@ async def chengchuan(folder: Path, **given: Any) -> AsyncIterator[Town]:
         vault = await Vault.open(await store("vault", VAULT), folder / "keys" / "vault.key", ids, clock)
         closing.push_async_callback(vault.close)
         access_store = await store("access", ACCESS)
-        access = Access(access_store, ids, clock)
+        access = Access(access_store, ids, clock, settings.link_base)
         wiring = SERVICE.build(Platform(settings, clock, ids, own, vault.held_by(SERVICE.opens), access))
         assert wiring.start
         await wiring.start()

@@ -26,8 +26,8 @@ class Wanted(Named):
     departments: list[str] = Field(default_factory=list, max_length=100)
 
 
-def router(access: Access, organisation: Organisation, base: str) -> APIRouter:
-    """The operator's calls. `base` is what links begin with."""
+def router(access: Access, organisation: Organisation) -> APIRouter:
+    """The operator's calls."""
     routes = APIRouter(prefix="/control/users", dependencies=[Depends(operated)], include_in_schema=False)
 
     async def found(name: str) -> Person:
@@ -48,7 +48,7 @@ def router(access: Access, organisation: Organisation, base: str) -> APIRouter:
                 f"there is no such department; departments: {', '.join(organisation.departments)}",
             )
         person, token = await access.people.add(wanted.name, wanted.role, wanted.departments)
-        return {"number": person.number, "link": link_address(base, token)}
+        return {"number": person.number, "link": link_address(access.base, token)}
 
     @routes.get("")
     async def everyone() -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def router(access: Access, organisation: Organisation, base: str) -> APIRouter:
     async def link(named: Named) -> dict[str, str]:
         """A new one-time link; an unused one is void from now on."""
         person = await found(named.name)
-        return {"number": person.number, "link": link_address(base, await access.people.new_link(person.number))}
+        return {"number": person.number, "link": link_address(access.base, await access.people.new_link(person.number))}
 
     @routes.post("/disable")
     async def disable(named: Named) -> dict[str, str]:
