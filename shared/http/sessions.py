@@ -38,14 +38,15 @@ OWN = re.compile(r"/(?![/\\])[!-\[\]-~]{0,1000}", re.ASCII)
 def page_requires(permission: str) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency of a page: the `Principal` holding `permission`; whoever is not signed in is sent to do so first.
 
-    A form is looked at before the page sees it (see `posted`). Raises `Forbidden` for a role that may not.
+    Raises `Forbidden` for a role that may not, and for a form that another site's page sent. That a form is one of this
+    very session is for the page to ask, with `posted`.
     """
     if permission not in PERMISSIONS:
         raise NotDeclared(f"there is no permission {permission}")
 
     async def permitted(request: Request) -> Principal:
         if request.method not in SAFE:
-            await posted(request)
+            refuse_foreign(request)
         principal = await caller(request)
         if principal is None:
             raise sign_in_first(request)

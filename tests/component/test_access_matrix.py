@@ -68,6 +68,9 @@ GUARDED = {
     "GET /v1/deliveries": Guarded("deliveries.read", "list", query={"number": "{number}"}),
     "POST /v1/deliveries/{id}/replay": Guarded("deliveries.replay"),
     "GET /desk": Guarded("cases.read", "list"),
+    "GET /desk/cases/{number}": Guarded("cases.read", "case"),
+    "POST /desk/cases/{number}/{name}": Guarded("cases.work", "case", form={"version": "999", "text": "."}),
+    "GET /desk/handed-over": Guarded("cases.read", query={"number": "{number}", "department": "water"}),
 }
 
 CONTROL = re.compile(r"\w+ /control/")
@@ -176,7 +179,10 @@ class Town:
         elif method != "GET":
             options["json"] = {} if entry.json is None else entry.json
         answer = await self.client.request(
-            method, re.sub(r"\{number\}", number, path).replace("{id}", "x"), headers=headers, **options
+            method,
+            re.sub(r"\{number\}", number, path).replace("{id}", "x").replace("{name}", "note"),
+            headers=headers,
+            **options,
         )
         body = re.sub(r'"instance":"[^"]*"', "", answer.text).replace(number, "")
         return answer.status_code, body, answer.headers.get("location", "")
@@ -288,6 +294,14 @@ class TestMatrix:
         who = sorted(HOLDERS[GUARDED[route].permission] & SEES)[0]
         for changed in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
             assert (await town.ask(route, town.number, who, "session", **changed))[0] == 403
+        token = town.csrf[who]
+        try:
+            for wrong in ("", "x", "é", town.csrf["admin" if who != "admin" else "editor"]):
+                town.csrf[who] = wrong
+                said = {"X-CSRF-Token": wrong.encode("ascii", "replace").decode()}
+                assert (await town.ask(route, town.number, who, "session", **said))[0] == 403
+        finally:
+            town.csrf[who] = token
 
     async def test_the_operators_calls_exist_for_nobody(self, town: Town) -> None:
         for route in filter(CONTROL.match, town.routes()):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.routing import iter_route_contexts
 
 from services.routing import handlers
 from services.routing.app import load_organisation
