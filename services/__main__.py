@@ -1,4 +1,4 @@
-"""The command line: serve · import · keys · dead-letters · rebuild · dump · lag.
+"""The command line: serve · import · users · keys · dead-letters · rebuild · dump · lag.
 
 `serve` is the process. Every other command talks to the running process over `control.sock`; if nothing runs, it opens
 the files itself. A command that began over the socket never falls back.
@@ -8,111 +8,30 @@ What only some commands need is imported where they need it: a command over the 
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx2
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from services.control import checked, give_up, lines, told
+from services.users import users
 from shared.clock import SystemClock
-from shared.errors import HuiyinError, Misconfigured
-from shared.settings import PlatformSettings, read_settings
-from shared.telemetry.logs import configure
-
-PATIENCE = 600.0
-"""Seconds that one call to the running process may take."""
+from shared.errors import Misconfigured
 
 app = typer.Typer(
     help="Huiyin 回音: every voice gets an answer.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 keys = typer.Typer(help="Bearer keys for staff and integrators.", no_args_is_help=True)
 letters = typer.Typer(help="Records that could not be taken.", no_args_is_help=True)
+app.add_typer(users, name="users")
 app.add_typer(keys, name="keys")
 app.add_typer(letters, name="dead-letters")
 
 Name = Annotated[str, typer.Argument(help="intake, routing, notify or analytics", metavar="SERVICE")]
-
-
-@asynccontextmanager
-async def operator(settings: PlatformSettings) -> AsyncIterator[httpx2.AsyncClient]:
-    """The operator's way in: the running process, or the files themselves where nothing runs."""
-    pointer = settings.data / "control.path"
-    path = Path(pointer.read_text(encoding="utf-8")) if pointer.exists() else settings.data / "control.sock"
-    if await _answers(path):
-        transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(uds=str(path))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
-            yield client
-        return
-    from services.four import SERVICES
-    from shared.http.server import as_operator
-    from shared.runtime import opened
-
-    async with opened(SERVICES, settings) as installation:
-        transport = httpx2.ASGITransport(app=as_operator(installation.app))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
-            yield client
-
-
-async def _answers(path: Path) -> bool:
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(str(path)), 5)
-    except (FileNotFoundError, ConnectionRefusedError):
-        return False
-    writer.close()
-    return True
-
-
-def told(work: Callable[[httpx2.AsyncClient], Awaitable[None]]) -> None:
-    """Run a command's work as the operator; an error is one line and a non-zero exit."""
-
-    async def whole() -> None:
-        async with operator(settings) as client:
-            await work(client)
-
-    try:
-        settings = read_settings()
-        configure("text")
-        asyncio.run(whole())
-    except Misconfigured as error:
-        _give_up(str(error))
-    except httpx2.TransportError:
-        _give_up("the running process went away: run the command again")
-    except HuiyinError as error:
-        _give_up(str(error))
-
-
-def _give_up(sentence: str) -> None:
-    print(f"huiyin: {sentence}", file=sys.stderr)
-    raise typer.Exit(1)
-
-
-def checked(answer: httpx2.Response) -> httpx2.Response:
-    """The answer of a call that succeeded. Raises `Misconfigured` with the problem's words."""
-    if answer.is_success:
-        return answer
-    try:
-        problem = answer.json()
-        words = [problem.get("title", ""), *(f"{e['location']}: {e['code']}" for e in problem.get("errors", []))]
-    except ValueError:
-        words = [f"status {answer.status_code}"]
-    raise Misconfigured("; ".join(word for word in words if word))
-
-
-async def lines(client: httpx2.AsyncClient, method: str, path: str) -> AsyncIterator[dict[str, Any]]:
-    """The objects of an NDJSON answer as they come."""
-    async with client.stream(method, path) as answer:
-        if not answer.is_success:
-            await answer.aread()
-            checked(answer)
-        async for line in answer.aiter_lines():
-            yield json.loads(line)
 
 
 @app.command()
@@ -123,7 +42,7 @@ def serve(service: Annotated[str | None, typer.Argument(help="one service alone"
 
     chosen = [s for s in SERVICES if service in (None, s.name)]
     if not chosen:
-        _give_up(f"there is no service {service!r}")
+        give_up(f"there is no service {service!r}")
     raise typer.Exit(run(*chosen))
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
@@ -18,7 +18,7 @@ from shared.bus.port import PARTITIONS, EventBus, Record
 from shared.clock import Clock, parse_rfc3339
 from shared.delivery.dead_letters import COLLECTION as DEAD_LETTERS
 from shared.errors import FieldError, Invalid, NotFound
-from shared.http.access import ROLES, Access
+from shared.http.access import ROLES, Access, operated
 from shared.service import Service
 from shared.store.port import Collection, Delete, Document, DocumentStore, Insert, Query
 from shared.telemetry.logs import log
@@ -169,10 +169,6 @@ class ReplayWanted(BaseModel):
 
 def router(members: Mapping[str, Member], bus: EventBus, access: Access) -> APIRouter:
     """The calls under `/control`."""
-
-    def operated(request: Request) -> None:
-        if not request.scope.get("huiyin.operator"):
-            raise NotFound()
 
     def member(service: str) -> Member:
         if service not in members:

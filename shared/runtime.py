@@ -78,7 +78,7 @@ async def opened(services: Sequence[Service], settings: PlatformSettings) -> Asy
             await store("vault", VAULT_COLLECTIONS), settings.keys_folder / "huiyin.key", ids, clock
         )
         stack.push_async_callback(vault.close)
-        access = Access(await store("access", ACCESS_COLLECTIONS), ids, clock)
+        access = Access(await store("access", ACCESS_COLLECTIONS), ids, clock, settings.link_base)
         bus = await SqliteBus.open(settings.data / "log.db", clock)
         health = Health()
         members: dict[str, Member] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from services.routing import pages
-from services.routing.api import router
+from services.routing.api import router, session, users
 from services.routing.classifier import Classifier
 from services.routing.domain.organisation import Organisation
 from services.routing.domain.organisation_file import read_organisation
@@ -58,6 +58,8 @@ def build(platform: Platform) -> Wiring:
     desk = Desk(cases, platform.vault, organisation, platform.clock)
     routes = APIRouter()
     routes.include_router(router(cases, desk, organisation))
+    routes.include_router(session.router(platform.access))
+    routes.include_router(users.router(platform.access, organisation))
     routes.include_router(pages.router(cases, desk, organisation, platform.clock))
     return Wiring(
         router=routes,

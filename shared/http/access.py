@@ -1,125 +1,77 @@
-"""Who may do what: bearer keys, roles, permissions and the departments a principal may see. Deny by default."""
+"""Who is calling: a bearer key, or a person by the cookie of their session; and which routes must ask. Deny by default."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.routing import iter_route_contexts
 
-from shared.clock import Clock, Ids, rfc3339
-from shared.errors import Forbidden, Misconfigured, NotAuthorised, NotDeclared, Unavailable
-from shared.store.port import Collection, DocumentStore, Done, Insert
+from shared.clock import Clock, Ids
+from shared.errors import Forbidden, NotAuthorised, NotDeclared, NotFound
+from shared.http.keys import KEYS, Keys
+from shared.http.passwords import Passwords
+from shared.http.people import PEOPLE, People
+from shared.http.remembered import FRESH, REMEMBERED, Remembered, digest_of
+from shared.http.roles import PERMISSIONS, ROLES, Principal, Scope
+from shared.http.sign_ins import SignIns
+from shared.http.visits import SESSIONS, Session, Sessions
+from shared.store.documents import Kept
+from shared.store.port import DocumentStore
 
-KEYS = Collection("keys", "record", unique=("hash",))
-COLLECTIONS = (KEYS,)
+__all__ = [
+    "COLLECTIONS", "FRESH", "KEYS", "PERMISSIONS", "PUBLIC", "REMEMBERED", "ROLES", "Access", "Principal", "Scope",
+    "SignedIn", "caller", "operated", "requires", "session_of", "undeclared_routes",
+]  # fmt: skip
 
-FRESH = 5.0
-"""How long, in seconds, a key may still work after it was revoked, or not yet after it was made."""
+COLLECTIONS = (KEYS, PEOPLE, SESSIONS)
 
-REMEMBERED = 1_000
-"""Keys kept in memory, wrong ones too."""
-
-KEY = re.compile(r"hk_([0-9A-Z]{26})_([0-9A-Z]{26})", re.ASCII)
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 
 PARAMETER = re.compile(r"\{[^}]*\}")
 
-ROLES = (
-    "case-worker",
-    "department-lead",
-    "phone-operator",
-    "editor",
-    "supervisor",
-    "analyst",
-    "auditor",
-    "privacy-officer",
-    "operations",
-    "admin",
-    "integrator",
-)
-
-PERMISSIONS: dict[str, frozenset[str]] = {
-    "feedback.import": frozenset({"integrator", "phone-operator", "supervisor", "operations"}),
-    "cases.read": frozenset({"case-worker", "department-lead", "phone-operator", "supervisor"}),
-    "cases.work": frozenset({"case-worker", "department-lead", "supervisor"}),
-    "cases.reassign": frozenset({"case-worker", "department-lead", "supervisor"}),
-    "contact.unmask": frozenset({"case-worker", "department-lead", "phone-operator", "supervisor"}),
-    "audit.read": frozenset({"auditor", "supervisor"}),
-    "feedback.phone": frozenset({"phone-operator", "case-worker", "department-lead", "supervisor"}),
-    "deliveries.read": frozenset({"case-worker", "department-lead", "supervisor", "operations"}),
-    "deliveries.replay": frozenset({"supervisor", "operations"}),
-    "insights.full": frozenset(ROLES),
-    "operate": frozenset({"operations"}),
-}
-"""Permission → the roles that hold it. `admin` configures and sees no case, `operations` sees no case's words."""
-
-OPERATOR = frozenset({"feedback.import", "deliveries.read", "deliveries.replay", "insights.full", "operate"})
-"""What whoever may open `control.sock` may do."""
-
-EVERYWHERE = frozenset({"supervisor", "operations", "auditor", "analyst", "integrator"})
-"""Roles that see every department, as far as they see anything."""
-
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Which departments' cases someone may see: all, or the subtrees below `departments`."""
+class SignedIn:
+    """A session and the person it belongs to, as they are now."""
 
-    everything: bool
-    departments: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is calling. `kind` is `key` or `operator`; `id`, a key's id, may stand in events and logs."""
-
-    kind: str
-    id: str
-    role: str
-    departments: tuple[str, ...] = ()
-
-    @property
-    def scope(self) -> Scope:
-        """A principal without departments, whose role is bound to departments, sees nothing."""
-        if self.kind == "operator" or self.role in EVERYWHERE:
-            return Scope(everything=True)
-        return Scope(everything=False, departments=frozenset(self.departments))
-
-    def may(self, permission: str) -> bool:
-        if self.kind == "operator":
-            return permission in OPERATOR
-        return self.role in PERMISSIONS[permission]
+    principal: Principal
+    session: Kept[Session]
 
 
 class Access:
-    """The `access` store: keys are made by routing's commands and read by every service."""
+    """The `access` store: keys, people and sessions are written by routing and read by every service.
 
-    def __init__(self, store: DocumentStore, ids: Ids, clock: Clock) -> None:
-        self._store, self._ids, self._clock = store, ids, clock
-        self._known: OrderedDict[bytes, tuple[float, Principal | None]] = OrderedDict()
+    `base` is the address that people use, as in `PlatformSettings.link_base`: it decides which cookie counts.
+    """
+
+    def __init__(self, store: DocumentStore, ids: Ids, clock: Clock, base: str = "http://127.0.0.1:8080") -> None:
+        self.base = base
+        self._visits: Remembered[SignedIn] = Remembered(clock)
+        self.keys = Keys(store, ids, clock)
+        self.passwords = Passwords(ids)
+        self.people = People(store, self.passwords, ids, clock, changed=self._visits.forget)
+        self.sign_ins = SignIns(self.people, clock)
+        self.sessions = Sessions(store, ids, clock, changed=self._visits.forget)
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name. Over https no other host or path, and no plain connection, can set or read it."""
+        return "__Host-huiyin" if self.https else "huiyin"
+
+    @property
+    def https(self) -> bool:
+        return self.base.startswith("https:")
 
     async def create_key(self, role: str, departments: tuple[str, ...] = (), name: str | None = None) -> str:
         """A new bearer key, told this once; only its SHA-256 is kept. Raises `Misconfigured` for an unknown role."""
-        if role not in ROLES:
-            raise Misconfigured(f"there is no role {role!r}; roles: {', '.join(ROLES)}")
-        id, secret = self._ids.document(), self._ids.code()
-        key = f"hk_{id}_{secret}"
-        body = {
-            "hash": _hash(key).hex(),
-            "role": role,
-            "departments": list(departments),
-            "name": name,
-            "created_at": rfc3339(self._clock.now()),
-        }
-        (outcome,) = await self._store.write([Insert(KEYS.name, id, body)])
-        if not isinstance(outcome, Done):
-            raise Unavailable("the key could not be stored")
-        return key
+        return await self.keys.create(role, departments, name)
 
     async def principal(self, authorization: str | None, operator: bool = False) -> Principal | None:
         """Who an `Authorization: Bearer …` header names; None without one.
@@ -131,40 +83,74 @@ class Access:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        match = KEY.fullmatch(token.strip())
-        principal = await self._fresh(match[1], _hash(match[0])) if match else None
+        principal = await self.keys.named(token.strip())
         if principal is None:
             raise NotAuthorised()
         return principal
 
-    async def _fresh(self, id: str, hash: bytes) -> Principal | None:
-        now = self._clock.monotonic()
-        known = self._known.get(hash)
-        if known is None or now - known[0] > FRESH:
-            known = self._known[hash] = (now, await self._look_up(id, hash))
-            self._known.move_to_end(hash)
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        return known[1]
+    async def signed_in(self, token: str) -> SignedIn | None:
+        """Whose session a cookie's token names; None if there is none, it has run out, or the person is disabled."""
+        return await self._visits.get(digest_of(token), lambda: self._look_up(token))
 
-    async def _look_up(self, id: str, hash: bytes) -> Principal | None:
-        found = (await self._store.get(KEYS.name, [id])).get(id)
-        expected = bytes.fromhex(found.body["hash"]) if found else bytes(len(hash))
-        if not hmac.compare_digest(expected, hash) or found is None:
+    async def _look_up(self, token: str) -> SignedIn | None:
+        session = await self.sessions.named(token)
+        if session is None:
             return None
-        return Principal("key", id, found.body["role"], tuple(found.body["departments"]))
+        person = (await self.people.by_numbers([session.value.person])).get(session.value.person)
+        if person is None or person.disabled:
+            return None
+        await self.sessions.touch(session)
+        return SignedIn(person.principal(), session)
 
 
-def _hash(key: str) -> bytes:
-    """130 random bits need no slow hash."""
-    return hashlib.sha256(key.encode()).digest()
+async def session_of(request: Request) -> SignedIn | None:
+    """The session whose cookie came with the request; looked up once per request."""
+    if "huiyin.session" not in request.scope:
+        access: Access = request.app.state.access
+        token = request.cookies.get(access.cookie)
+        request.scope["huiyin.session"] = await access.signed_in(token) if token else None
+    found: SignedIn | None = request.scope["huiyin.session"]
+    return found
 
 
 async def caller(request: Request) -> Principal | None:
-    """A dependency: who is calling, or None. A wrong key is refused even where none is needed."""
+    """A dependency: who is calling, or None. A wrong key is refused even where none is needed.
+
+    A bearer key goes before a cookie. A cookie alone changes nothing under `/v1`: such a call must come from our own
+    pages and tell the session's secret in `X-CSRF-Token`, else `Forbidden`.
+    """
     access: Access = request.app.state.access
     operator = bool(request.scope.get("huiyin.operator"))
-    return await access.principal(request.headers.get("authorization"), operator)
+    principal = await access.principal(request.headers.get("authorization"), operator)
+    if principal is not None:
+        return principal
+    found = await session_of(request)
+    if found is None:
+        return None
+    if request.method not in SAFE and request.url.path.startswith("/v1/"):
+        told = request.headers.get("x-csrf-token", "")
+        if not (from_our_pages(request) and same_secret(told, found.session.value.csrf)):
+            raise Forbidden("a call by cookie comes from our own pages, with X-CSRF-Token")
+    return found.principal
+
+
+def from_our_pages(request: Request) -> bool:
+    """Whether the browser says that a page of this origin made the call."""
+    site = request.headers.get("sec-fetch-site")
+    return site == "same-origin" if site is not None else own_origin(request)
+
+
+def own_origin(request: Request) -> bool:
+    """Whether the header Origin is there and names this origin: as links have it, or as the browser was asked for it."""
+    origin = request.headers.get("origin", "")
+    own = urlsplit(request.app.state.access.base)
+    asked = f"{own.scheme}://{request.headers.get('host', '')}"
+    return origin in (f"{own.scheme}://{own.netloc}", asked)
+
+
+def same_secret(told: str, secret: str) -> bool:
+    """Compared in constant time, on bytes: text that is not ASCII is no reason to fail."""
+    return hmac.compare_digest(told.encode(errors="replace"), secret.encode())
 
 
 @cache
@@ -181,8 +167,17 @@ def requires(permission: str) -> Callable[[Request], Awaitable[Principal]]:
             raise Forbidden()
         return principal
 
+    permitted.__dict__["permission"] = permission
     return permitted
 
+
+def operated(request: Request) -> None:
+    """A dependency of what exists only for whoever opened `control.sock`. Raises `NotFound` for everyone else."""
+    if not request.scope.get("huiyin.operator"):
+        raise NotFound()
+
+
+operated.__dict__["permission"] = "control.sock"
 
 PUBLIC = frozenset(
     {
@@ -204,20 +199,29 @@ PUBLIC = frozenset(
         "/v1/insights/rates",
         "/v1/insights/flow",
         "/v1/insights/topics",
+        "/sign-in",
+        "/sign-in/kept",
+        "/sign-in/link/{}",
+        "/sign-out",
     }
 )
-"""Calls that anyone may make, some with a number and its code. Every other one under `/v1` declares a permission."""
+"""What anyone may call, some of it with a number and its code. Everything else in `GUARDED` declares a permission."""
+
+GUARDED = re.compile(r"/(v1|desk|sign-in|sign-out|control)(/|$)")
+"""The paths whose routes must be public by the list above, or say whom they are for."""
 
 
 def undeclared_routes(app: FastAPI) -> list[str]:
-    """The routes under `/v1` that are neither public nor depend on `requires(…)`: such an app must not start."""
-    permitted = {requires(permission) for permission in PERMISSIONS}
+    """The guarded routes that are neither public nor declare a permission: such an app must not start.
+
+    A permission is declared by depending on `requires(…)`, `page_requires(…)` or `operated`.
+    """
     undeclared = []
     for route in iter_route_contexts(app.routes):
         path = route.path or ""
-        if not path.startswith("/v1/") or PARAMETER.sub("{}", path) in PUBLIC:
+        if not GUARDED.match(path) or PARAMETER.sub("{}", path) in PUBLIC:
             continue
         dependant = getattr(route, "dependant", None)
-        if dependant is None or not permitted & {needed.call for needed in dependant.dependencies}:
+        if dependant is None or not any(hasattr(needed.call, "permission") for needed in dependant.dependencies):
             undeclared.append(path)
     return undeclared

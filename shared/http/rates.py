@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 from shared.clock import Clock
 from shared.errors import Misconfigured, TooMany
-from shared.http.access import Principal
+from shared.http.roles import Principal
 from shared.telemetry.metrics import LIMITED
 
 REMEMBERED = 100_000
@@ -65,6 +65,11 @@ class Rate:
         self._due.move_to_end(whose)
         if len(self._due) > REMEMBERED:
             self._due.popitem(last=False)
+
+    def give_back(self, whose: str) -> None:
+        """Undo one `take`: it was not what the limit is for."""
+        if whose in self._due:
+            self._due[whose] -= self._interval
 
 
 def neighbourhood(address: str) -> str:

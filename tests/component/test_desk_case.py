@@ -304,13 +304,11 @@ async def test_a_version_that_is_none_is_a_stale_page(town: Town, version: str) 
     assert SAID["note"]["text"] in refused.text
 
 
-async def test_whoever_is_signed_out_keeps_their_words(town: Town) -> None:
+async def test_whoever_is_signed_out_takes_the_form_along_to_sign_in(town: Town) -> None:
     case = (await town.receive("路灯不亮")).value
     answer = await act(town, case, "note", {})
-    assert answer.status_code == 401
-    assert SAID["note"]["text"] in answer.text
-    assert 'href="/sign-in"' in answer.text
-    assert f'action="/desk/cases/{case.number}/note?lang=zh"' in answer.text
+    assert answer.status_code == 307, "the browser sends the form again, to where it is kept"
+    assert answer.headers["location"].startswith(f"/sign-in/kept?next=/desk/cases/{case.number}/note")
 
 
 async def test_the_page_says_why_the_case_is_here_and_marks_the_words_that_decided(town: Town) -> None:

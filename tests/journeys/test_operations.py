@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,27 @@ async def test_a_new_key_is_printed_and_nothing_else(town: Town) -> None:
     wrong = town.command("keys", "create", "--role", "king", check=False)
     assert wrong.returncode != 0
     assert "role" in wrong.stderr
+
+
+async def test_a_new_person_gets_a_link_that_is_printed_and_nothing_else(town: Town) -> None:
+    out = town.command("users", "add", "wang", "--role", "case-worker", "--department", "water").stdout
+    assert re.fullmatch(r"http://[\w.:]+/sign-in/link/[0-9a-f]{64}\n", out)
+    for words, said in (
+        (("users", "add", "li", "--role", "king"), "roles: case-worker"),
+        (("users", "add", "li", "--role", "admin", "--department", "moon"), "departments: reception"),
+        (("users", "add", "WANG", "--role", "admin"), "taken"),
+        (("users", "add", "a b", "--role", "admin"), "/name: invalid"),
+        (("users", "link", "nobody"), "nobody of that name"),
+    ):
+        refused = town.command(*words, check=False)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert said in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+    town.stop()
+    assert town.command("users", "link", "wang").stdout != out
+    town.command("users", "disable", "wang")
+    (line,) = town.command("users", "list").stdout.splitlines()
+    assert line.split() == ["101", "wang", "case-worker", "water", "disabled"]
 
 
 @pytest.mark.row("A25")

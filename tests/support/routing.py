@@ -46,6 +46,7 @@ class Town:
     store: SqliteStore
     vault: Vault
     access: Access
+    access_store: SqliteStore
     wiring: Wiring
     client: httpx2.AsyncClient
     keys: dict[str, Keys] = field(default_factory=dict)
@@ -57,6 +58,16 @@ class Town:
     async def key(self, role: str, *departments: str) -> dict[str, str]:
         """The headers of someone with this role."""
         return {"Authorization": f"Bearer {await self.access.create_key(role, departments)}"}
+
+    async def session(self, role: str, *departments: str) -> dict[str, str]:
+        """The headers of a browser on which a new person of this role is signed in."""
+        person, _ = await self.access.people.add(f"person-{self.ids.document()}", role, departments)
+        token, session = await self.access.sessions.begin(person)
+        return {
+            "Cookie": f"huiyin={token}",
+            "Sec-Fetch-Site": "same-origin",
+            "X-CSRF-Token": session.value.csrf,
+        }
 
     async def feedback(self, words: str, **given: Any) -> tuple[str, FeedbackReceived]:
         """The id and the event of new feedback, sealed as intake seals it."""
@@ -108,11 +119,11 @@ class Town:
 
 
 @asynccontextmanager
-async def chengchuan(folder: Path) -> AsyncIterator[Town]:
-    """A town whose data lie in `folder`."""
+async def chengchuan(folder: Path, **given: Any) -> AsyncIterator[Town]:
+    """A town whose data lie in `folder`, with these settings of the platform."""
     clock = ManualClock(MONDAY)
     ids = SystemIds(clock)
-    settings = PlatformSettings(data=folder)
+    settings = PlatformSettings(data=folder, **given)
     async with AsyncExitStack() as closing:
 
         async def store(name: str, collections: Sequence[Collection]) -> SqliteStore:
@@ -123,7 +134,8 @@ async def chengchuan(folder: Path) -> AsyncIterator[Town]:
         own = await store("routing", SERVICE.collections)
         vault = await Vault.open(await store("vault", VAULT), folder / "keys" / "vault.key", ids, clock)
         closing.push_async_callback(vault.close)
-        access = Access(await store("access", ACCESS), ids, clock)
+        access_store = await store("access", ACCESS)
+        access = Access(access_store, ids, clock, settings.link_base)
         wiring = SERVICE.build(Platform(settings, clock, ids, own, vault.held_by(SERVICE.opens), access))
         assert wiring.start
         await wiring.start()
@@ -132,4 +144,4 @@ async def chengchuan(folder: Path) -> AsyncIterator[Town]:
         )
         transport = httpx2.ASGITransport(app=app)
         client = await closing.enter_async_context(httpx2.AsyncClient(transport=transport, base_url="http://town"))
-        yield Town(clock, ids, own, vault, access, wiring, client)
+        yield Town(clock, ids, own, vault, access, access_store, wiring, client)

@@ -15,10 +15,10 @@ from services.routing.pages.moving import FORMS, WORDS, Form, Said, done_before,
 from services.routing.pages.sheet import Sheet
 from services.routing.store import Cases
 from shared.clock import Clock, valid_number
-from shared.errors import Busy, Forbidden, IllegalMove, Invalid, NotFound, Problem, Stale, Unavailable
+from shared.errors import Busy, Forbidden, IllegalMove, Invalid, NotFound, Stale, Unavailable
 from shared.http.access import Principal, Scope
 from shared.http.forms import form_of
-from shared.http.sessions import SIGN_IN, page_requires, posted
+from shared.http.sessions import page_requires, posted
 from shared.store.documents import Kept
 from shared.web.pages import Language, translate
 
@@ -34,7 +34,7 @@ def router(cases: Cases, desk: Desk, frame: Frame, clock: Clock) -> APIRouter:
     """The case page and its moves."""
     routes = APIRouter()
     sheet = Sheet(cases, desk, frame.organisation, clock)
-    reads = page_requires("cases.read")
+    reads, works = page_requires("cases.read"), page_requires("cases.work")
 
     async def found(number: str, scope: Scope) -> Kept[Case]:
         if not valid_number(number):
@@ -51,12 +51,12 @@ def router(cases: Cases, desk: Desk, frame: Frame, clock: Clock) -> APIRouter:
     def absent(request: Request, principal: Principal) -> Response:
         return frame.page(request, principal, "absent.html", "desk", 404)
 
-    def kept_for_later(request: Request, status: int, said: Said, reason: str, link: str | None = None) -> Response:
+    def kept_for_later(request: Request, principal: Principal, status: int, said: Said, reason: str) -> Response:
         """What was typed, on a page of its own that can send it again."""
         fields = {name: said[name] for name in ("csrf", *FIELDS) if said.get(name)}
         words = next((fields[name] for name in ("text", "reason") if fields.get(name)), None)
-        values = {"fields": fields, "words": words, "reason": reason, "link": link, "action": request.url.path}
-        return frame.page(request, None, "kept.html", "desk", status, **values)
+        values = {"fields": fields, "words": words, "reason": reason, "action": request.url.path}
+        return frame.page(request, principal, "kept.html", "desk", status, **values)
 
     async def overtaken(
         request: Request, principal: Principal, number: str, version: int, form: Form, said: Said
@@ -65,7 +65,7 @@ def router(cases: Cases, desk: Desk, frame: Frame, clock: Clock) -> APIRouter:
         try:
             case = (await found(number, principal.scope)).value
         except NotFound:
-            return kept_for_later(request, 404, said, "gone")
+            return kept_for_later(request, principal, 404, said, "gone")
         if await done_before(desk, case, principal, version, form, said):
             return _to(case, form, frame.language(request))
         again: dict[str, Any] = {"do": form.move, "said": said, "seen": version, "problem": "stale"}
@@ -97,31 +97,27 @@ def router(cases: Cases, desk: Desk, frame: Frame, clock: Clock) -> APIRouter:
         return frame.page(request, principal, "handed-over.html", "desk", number=number, department=label)
 
     @routes.post("/desk/cases/{number}/{name}")
-    async def act(request: Request, number: str, name: str) -> Response:
+    async def act(request: Request, number: str, name: str, principal: Principal = Depends(works)) -> Response:
         """Do it, and show the case as it is then; a second click is the first one's. Otherwise the page says what
         happened, with what was typed still in it."""
         language, said = frame.language(request), await form_of(request)
         form = FORMS.get(name)
-        try:
-            principal = await page_requires(form.permission if form else "cases.work")(request)
-        except Problem as problem:
-            if problem.status != 303:
-                raise
-            return kept_for_later(request, 401, said, "signed-out", SIGN_IN)
         if form is None:
             return absent(request, principal)
+        if not principal.may(form.permission):
+            raise Forbidden()
         version = int(said["version"]) if VERSION.fullmatch(said.get("version", "")) else 0
         try:
             await posted(request)
             kept = await found(number, principal.scope)
         except Forbidden:
-            return kept_for_later(request, 403, said, "again")
+            return kept_for_later(request, principal, 403, said, "again")
         except NotFound:
             if valid_number(number) and (case := await _left(number, principal, version, form, said)):
                 return _handed_over(case, language)
-            return kept_for_later(request, 404, said, "gone")
+            return kept_for_later(request, principal, 404, said, "gone")
         except (Unavailable, Busy):
-            return kept_for_later(request, 503, said, "fault")
+            return kept_for_later(request, principal, 503, said, "fault")
         again: dict[str, Any] = {"do": name, "said": said}
         if said.get("check"):
             return await shown(request, principal, kept.value, check=True, **again)
@@ -130,14 +126,14 @@ def router(cases: Cases, desk: Desk, frame: Frame, clock: Clock) -> APIRouter:
         except Stale:
             return await overtaken(request, principal, number, version, form, said)
         except NotFound:  # it left the writer's departments while they wrote
-            return kept_for_later(request, 404, said, "gone")
+            return kept_for_later(request, principal, 404, said, "gone")
         except IllegalMove:
             return await shown(request, principal, kept.value, 409, problem="illegal", **again, **_unsent(form, said))
         except Invalid as error:
             errors = {e.location[1:]: _error(language, e.location[1:], e.code) for e in error.errors}
             return await shown(request, principal, kept.value, 422, errors=errors, **again)
         except (Unavailable, Busy):
-            return kept_for_later(request, 503, said, "fault")
+            return kept_for_later(request, principal, 503, said, "fault")
         try:
             await found(number, principal.scope)
         except NotFound:

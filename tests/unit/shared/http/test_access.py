@@ -103,7 +103,7 @@ async def test_guessing_keys_fills_no_memory(access: Access, clock: ManualClock)
     for _ in range(REMEMBERED + 50):
         with pytest.raises(NotAuthorised):
             await access.principal(f"Bearer hk_{ids.document()}_{ids.code()}")
-    assert len(access._known) == REMEMBERED
+    assert len(access.keys.known) == REMEMBERED
 
 
 async def test_whoever_opens_the_control_socket_operates_but_reads_no_case(access: Access) -> None:
