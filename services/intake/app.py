@@ -9,7 +9,7 @@ from services.intake.channels import batch
 from services.intake.handlers.reception import Reception
 from services.intake.handlers.submitter import Submitter
 from services.intake.handlers.views import open_view, show_progress
-from services.intake.pages import following, submitting
+from services.intake.pages import following, privacy, submitting
 from services.intake.pages.site import Site, static_files
 from services.intake.settings import IntakeSettings
 from services.intake.store import FEEDBACK, VIEWS, Feedbacks, Views
@@ -40,6 +40,7 @@ def build(platform: Platform) -> Wiring:
     site, routes = Site(organisation), APIRouter()
     routes.include_router(submitting.router(reception, site, rate, ids, base))
     routes.include_router(following.router(submitter, site, clock, ids))
+    routes.include_router(privacy.router(site))
     routes.include_router(static_files())
     routes.include_router(batch.router(reception, clock))
     routes.include_router(router(reception, submitter, submit))

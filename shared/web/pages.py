@@ -69,14 +69,18 @@ class Pages:
         self._environment.globals["script"] = script
 
     def html(self, name: str, language: Language, zone: str = "UTC", **values: Any) -> str:
-        """The page. Templates see `t(key, **values)`, `when(moment, form)`, `asset(name)`, `script(family)`, `language`
+        """The page. Templates see `t(key, **values)`, `rich(key, **values)` for words with tags, `when(moment, form)`, `asset(name)`, `script(family)`, `language`
         and `other`."""
 
         def when(moment: datetime, form: str = "moment") -> str:
             return format_datetime(moment, WHEN[language][form], tzinfo=ZoneInfo(zone), locale=language)
 
+        def rich(key: str, **values: object) -> Markup:
+            return Markup(catalogue(language)[key]) % values  # noqa: S704, our own tags; values are escaped
+
         return self._environment.get_template(name).render(
             t=functools.partial(translate, language),
+            rich=rich,
             when=when,
             language=language,
             other="en" if language == "zh" else "zh",

@@ -40,8 +40,8 @@ async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 def form(page: str, action: str) -> dict[str, str]:
-    """What a browser would send back from the form with this action, as it was filled in."""
-    (found,) = [f for f in re.findall(r"<form.*?</form>", page, re.S) if f'value="{action}"' in f]
+    """What a browser would send back from the form with this value, as it was filled in; the navigation's comes first."""
+    *_, found = [f for f in re.findall(r"<form.*?</form>", page, re.S) if f'value="{action}"' in f]
     said = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', found))
     said |= dict(re.findall(r'<input type="(?:text|tel|email)"[^>]*? name="([^"]*)"[^>]*? value="([^"]*)"', found))
     said |= dict(re.findall(r'<textarea[^>]*? name="([^"]*)"[^>]*>\n?([^<]*)</textarea>', found))

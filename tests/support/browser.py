@@ -128,9 +128,10 @@ async def visitor(browser: Browser, address: str, look: Look) -> Visitor:
     return Visitor(context, await context.new_page(), look, address)
 
 
-async def axe(page: Page) -> list[str]:
-    """What axe finds on the page in front, one line each; the page needs scripts."""
-    found: dict[str, Any] = (await Axe().run(page)).response
+async def axe(page: Page, *rules: str) -> list[str]:
+    """What axe finds on the page in front, one line each: by every rule, or by these. The page needs scripts."""
+    options = {"resultTypes": ["violations"]} | ({"runOnly": [*rules]} if rules else {})
+    found: dict[str, Any] = (await Axe().run(page, options=options)).response
     return [
         f"{rule['id']} ({rule['impact']}): {node['html'][:160]}"
         for rule in found["violations"]

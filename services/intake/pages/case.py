@@ -40,6 +40,7 @@ def shown(seen: Mapping[str, Any], body: Organisation, language: Language, now: 
     return {
         "seen": seen,
         "items": _items(seen, departments, ZoneInfo(body.time_zone)),
+        "standing": _standing(seen["state"], language),
         "kept": KEPT.get(seen["state"], 2),
         "waits": seen["state"] in WAITING,
         "late": kept is not None and kept.state == "late",
@@ -82,6 +83,12 @@ def lasting(language: Language, span: timedelta) -> str:
 def tongue(text: str) -> str:
     """The `lang` of what a person wrote, by its script."""
     return "zh-CN" if script_of(text) == "zh" else "en"
+
+
+def _standing(state: str, language: Language) -> tuple[str, str]:
+    """The state's words in two lines: how it stands, and what it waits for, if anything."""
+    stands, comma, waits = translate(language, f"state.{state}").partition("，" if language == "zh" else ", ")
+    return (stands, waits[:1].upper() + waits[1:]) if comma else (stands, "")
 
 
 def _answered(seen: Mapping[str, Any]) -> datetime | None:

@@ -29,7 +29,9 @@ KEYS = {
     for key in key
     if key
 }
-MADE = ("kind.", "state.", "channel.", "solved.", "promise.", "track.done.", "time.", "track.number", "track.code")
+MADE = (
+    "kind.", "state.", "step.", "channel.", "solved.", "promise.", "privacy.", "track.done.", "time.", "track.number", "track.code",
+)  # fmt: skip
 """Keys that are put together where they are used."""
 
 
