@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from services.intake.channels.submission import NewFeedback, Reason, Verdict, Words, idempotency_key, scope_of
 from services.intake.handlers.reception import Receipt, Reception
 from services.intake.handlers.submitter import Submitter
-from shared.clock import rfc3339
-from shared.errors import Invalid
-from shared.http.access import Access
+from services.intake.store import Looks
+from shared.clock import Moment, rfc3339
+from shared.errors import FieldError, Invalid
+from shared.http.access import Access, requires
 from shared.http.edge import Answer, Asked, Door
 from shared.http.rates import Rate
 from shared.http.strict import fields_of, strict_json
@@ -32,6 +33,23 @@ class Accepted(BaseModel):
 
 class MessageAccepted(BaseModel):
     id: str
+
+
+class LookShown(BaseModel):
+    """Who saw which fields of a contact, and why."""
+
+    at: Moment
+    who: str
+    kind: str
+    role: str
+    number: str
+    fields: tuple[str, ...]
+    reason: str
+
+
+class LookList(BaseModel):
+    items: list[LookShown]
+    next: str | None
 
 
 def receipt(given: Receipt, base: str) -> bytes:
@@ -129,3 +147,24 @@ def _told(value: Any) -> Any:
             return [_told(item) for item in value]
         case _:
             return value
+
+
+def audit(looks: Looks) -> APIRouter:
+    """`/v1/audit`."""
+    routes = APIRouter(prefix="/v1/audit", tags=["audit"], dependencies=[Depends(requires("audit.read"))])
+
+    @routes.get("")
+    async def list_looks(
+        number: Annotated[str, Query(max_length=40)],
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        cursor: Annotated[str | None, Query(max_length=1000)] = None,
+    ) -> LookList:
+        """The looks at a case's contact, the oldest first: who, when, which fields and why; never what they saw."""
+        try:
+            page, after = await looks.at(number, limit, cursor)
+        except ValueError:
+            raise Invalid([FieldError("/query/cursor", "unknown")]) from None
+        shown = [LookShown.model_validate(kept.value, from_attributes=True) for kept in page]
+        return LookList(items=shown, next=after)
+
+    return routes

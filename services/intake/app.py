@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.intake.api import door, router
+from services.intake.api import audit, door, router
 from services.intake.channels import batch
+from services.intake.handlers.contacts import Contacts
 from services.intake.handlers.reception import Reception
 from services.intake.handlers.submitter import Submitter
 from services.intake.handlers.views import open_view, show_progress
-from services.intake.pages import following, privacy, submitting
+from services.intake.pages import contact, following, privacy, submitting
 from services.intake.pages.site import Site, static_files
 from services.intake.settings import IntakeSettings
-from services.intake.store import FEEDBACK, VIEWS, Feedbacks, Views
+from services.intake.store import AUDIT, FEEDBACK, VIEWS, Feedbacks, Looks, Views
 from shared.delivery.organisation import COLLECTION as ORGANISATION
 from shared.delivery.organisation import OrganisationCopy, keep_organisation
 from shared.events import routing as events
@@ -32,7 +33,8 @@ def build(platform: Platform) -> Wiring:
     settings = IntakeSettings()
     store, clock, ids, vault = platform.store, platform.clock, platform.ids, platform.vault
     organisation = OrganisationCopy(store, clock)
-    feedbacks, views = Feedbacks(store, clock), Views(store, clock)
+    feedbacks, views, looks = Feedbacks(store, clock), Views(store, clock), Looks(store, clock)
+    contacts = Contacts(feedbacks, views, looks, organisation, vault, clock, ids)
     reception = Reception(feedbacks, vault, organisation, clock, ids)
     submitter = Submitter(feedbacks, views, vault, clock, ids)
     rate, base = Rate(settings.rate, clock), platform.settings.link_base
@@ -41,9 +43,11 @@ def build(platform: Platform) -> Wiring:
     routes.include_router(submitting.router(reception, site, rate, ids, base))
     routes.include_router(following.router(submitter, site, clock, ids))
     routes.include_router(privacy.router(site))
+    routes.include_router(contact.router(contacts, site))
     routes.include_router(static_files())
     routes.include_router(batch.router(reception, clock))
     routes.include_router(router(reception, submitter, submit))
+    routes.include_router(audit(looks))
     return Wiring(
         router=routes,
         doors={("POST", "/v1/feedback"): submit},
@@ -55,7 +59,7 @@ def build(platform: Platform) -> Wiring:
 SERVICE = Service(
     name="intake",
     purpose="takes feedback in; gives a number and a code; shows the citizen where it stands",
-    collections=(FEEDBACK, VIEWS, ORGANISATION),
+    collections=(FEEDBACK, VIEWS, AUDIT, ORGANISATION),
     subscriptions=(
         on(FeedbackReceived, open_view),
         on(events.CaseTriaged, show_progress),

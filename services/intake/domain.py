@@ -58,7 +58,8 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a person said. `code_hash` finds it; the code itself is sealed in `contact`."""
+    """What a person said. `code_hash` finds it; the code itself is sealed in `contact`. `anonymous`: the department
+    is not to know who it was."""
 
     number: str
     code_hash: str
@@ -72,6 +73,7 @@ class Feedback:
     place: Sealed | None = None
     key_hash: str | None = None
     fingerprint: str | None = None
+    anonymous: bool = False
     messages: tuple[Message, ...] = ()
     repeats: Mapping[str, Repeat] = field(default_factory=dict)
 
@@ -112,3 +114,19 @@ class View:
         if last and (last.state, last.department) == (step.state, step.department):
             return self
         return replace(self, timeline=(*self.timeline, step))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at personal data: who saw which fields of which case, in which role, and why. No personal data itself.
+
+    `who` is a work number or the id of a key, as `kind` says.
+    """
+
+    number: str
+    who: str
+    kind: str
+    role: str
+    fields: tuple[str, ...]
+    reason: str
+    at: Moment

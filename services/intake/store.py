@@ -1,14 +1,15 @@
-"""What intake remembers: feedback (the record) and the citizen's view of the case (derived from `case.*`)."""
+"""What intake remembers: feedback and who looked at a contact (records), and the citizen's view of the case (derived)."""
 
 from __future__ import annotations
 
-from services.intake.domain import Feedback, View
+from services.intake.domain import Feedback, Look, View
 from shared.clock import Clock
 from shared.store.documents import Documents, Kept
-from shared.store.port import Collection, DocumentStore, Query
+from shared.store.port import Collection, DocumentStore, Index, Query
 
 FEEDBACK = Collection("feedback", "record", unique=("number", "code_hash", "key_hash"))
 VIEWS = Collection("views", "derived")
+AUDIT = Collection("audit", "record", indexes=(Index(("number", "at")),))
 
 
 class Feedbacks(Documents[Feedback]):
@@ -20,6 +21,11 @@ class Feedbacks(Documents[Feedback]):
     async def by_code(self, code_hash: str) -> Kept[Feedback] | None:
         """The feedback whose code has this digest."""
         found, _ = await self.find(Query({"code_hash": code_hash}, limit=1))
+        return found[0] if found else None
+
+    async def by_number(self, number: str) -> Kept[Feedback] | None:
+        """The feedback with this number."""
+        found, _ = await self.find(Query({"number": number}, limit=1))
         return found[0] if found else None
 
     async def by_key(self, key_hashes: list[str]) -> dict[str, Kept[Feedback]]:
@@ -37,3 +43,14 @@ class Views(Documents[View]):
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         super().__init__(store, VIEWS, View, clock)
+
+
+class Looks(Documents[Look]):
+    """Who looked at what."""
+
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+        super().__init__(store, AUDIT, Look, clock)
+
+    async def at(self, number: str, limit: int, cursor: str | None) -> tuple[list[Kept[Look]], str | None]:
+        """The looks at one case, the oldest first. Raises ValueError for a cursor that is not one of ours."""
+        return await self.find(Query({"number": number}, order="at", limit=limit), cursor)

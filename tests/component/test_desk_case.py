@@ -72,7 +72,7 @@ async def in_state(town: Town, state: State) -> Case:
 
 def offered(page: str) -> set[str]:
     """The moves that the action bar offers."""
-    bar = page.partition('class="actions"')[2].partition("</ul>")[0]
+    bar = page.partition('class="case-actions"')[2].partition("</ul>")[0]
     return set(re.findall(r"/([a-z]+)\?lang=", bar)) | set(re.findall(r"do=([a-z]+)", bar))
 
 

@@ -152,6 +152,7 @@ class Reception:
             place=event.place,
             key_hash=keyed,
             fingerprint=printed,
+            anonymous=submission.anonymous,
         )
         insert = self.feedbacks.insert(Kept(id, feedback), Decision(feedback, (event,)))
         return _Draft(submission, Receipt(id, number, code, received_at), insert, keyed, printed)
