@@ -26,7 +26,7 @@ from shared.settings import PlatformSettings
 from tests.support.eventually import eventually
 
 PUBLIC = {
-    "GET /", "POST /", "GET /track", "POST /track", "GET /insights", "GET /static/{name}",
+    "GET /", "POST /", "GET /track", "POST /track", "GET /insights", "GET /static/{name}", "GET /privacy",
     "GET /live", "GET /ready", "GET /metrics", "GET /openapi.json",
     "POST /v1/feedback", "GET /v1/feedback/{number}", "POST /v1/feedback/{number}/messages",
     "POST /v1/feedback/{number}/rating", "POST /v1/feedback/{number}/reopening", "POST /v1/feedback/{number}/withdrawal",
@@ -67,7 +67,11 @@ GUARDED = {
     "POST /v1/cases/{number}/note": Guarded("cases.work", "case", {"text": "."}),
     "GET /v1/deliveries": Guarded("deliveries.read", "list", query={"number": "{number}"}),
     "POST /v1/deliveries/{id}/replay": Guarded("deliveries.replay"),
+    "GET /v1/feedback/{number}/contact": Guarded("contact.unmask", "case", query={"reason": "call-back"}),
+    "GET /v1/audit": Guarded("audit.read", query={"number": "{number}"}),
     "GET /desk": Guarded("cases.read", "list"),
+    "GET /desk/rows/{number}": Guarded("cases.read", "case"),
+    "GET /desk/{rest:path}": Guarded("cases.read"),
     "GET /desk/cases/{number}": Guarded("cases.read", "case"),
     "POST /desk/cases/{number}/{name}": Guarded("cases.work", "case", form={"version": "999", "text": "."}),
     "GET /desk/handed-over": Guarded("cases.read", query={"number": "{number}", "department": "water"}),
@@ -114,6 +118,11 @@ HOLDERS = {
     },
     "deliveries.replay": {"supervisor", "operations"},
     "people.manage": {"admin"},
+    "contact.unmask": {
+        "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",
+        "phone operator", "supervisor",
+    },
+    "audit.read": {"auditor", "supervisor"},
 }  # fmt: skip
 """Permission → who holds it: written down once more, so that a slip in the code is not repeated here."""
 
