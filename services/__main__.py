@@ -51,10 +51,11 @@ async def operator(settings: PlatformSettings) -> AsyncIterator[httpx2.AsyncClie
             yield client
         return
     from services.four import SERVICES
+    from services.sample import is_unfinished
     from shared.http.server import as_operator
     from shared.runtime import opened
 
-    async with opened(SERVICES, settings) as installation:
+    async with opened(SERVICES, settings, held=lambda _: is_unfinished(settings.data)) as installation:
         transport = httpx2.ASGITransport(app=as_operator(installation.app))
         async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
             yield client
@@ -119,12 +120,13 @@ async def lines(client: httpx2.AsyncClient, method: str, path: str) -> AsyncIter
 def serve(service: Annotated[str | None, typer.Argument(help="one service alone")] = None) -> None:
     """Start everything in one process, or one service."""
     from services.four import SERVICES
+    from services.sample import Sample
     from shared.runtime import run
 
     chosen = [s for s in SERVICES if service in (None, s.name)]
     if not chosen:
         _give_up(f"there is no service {service!r}")
-    raise typer.Exit(run(*chosen))
+    raise typer.Exit(run(*chosen, prelude=Sample if service is None else None))
 
 
 @app.command("import")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from services.intake.api import door, router
-from services.intake.channels import batch
+from services.intake.channels import batch, follow_ups
 from services.intake.handlers.reception import Reception
 from services.intake.handlers.submitter import Submitter
 from services.intake.handlers.views import open_view, show_progress
@@ -42,6 +42,7 @@ def build(platform: Platform) -> Wiring:
     routes.include_router(following.router(submitter, site, clock, ids))
     routes.include_router(static_files())
     routes.include_router(batch.router(reception, clock))
+    routes.include_router(follow_ups.router(reception, submitter, clock))
     routes.include_router(router(reception, submitter, submit))
     return Wiring(
         router=routes,

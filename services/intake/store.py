@@ -22,6 +22,11 @@ class Feedbacks(Documents[Feedback]):
         found, _ = await self.find(Query({"code_hash": code_hash}, limit=1))
         return found[0] if found else None
 
+    async def by_number(self, number: str) -> Kept[Feedback] | None:
+        """The feedback with this number."""
+        found, _ = await self.find(Query({"number": number}, limit=1))
+        return found[0] if found else None
+
     async def by_key(self, key_hashes: list[str]) -> dict[str, Kept[Feedback]]:
         """The feedback that was accepted under each of these idempotency keys."""
         found: dict[str, Kept[Feedback]] = {}
