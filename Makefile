@@ -14,9 +14,9 @@ BUILT := $(WEB)/dist/.built
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: $(STAMP) ## start everything in one process and print the addresses
+run: $(STAMP) ## start everything in one process, with the sample at the first start, and print the addresses
 	@$(MAKE) --silent --no-print-directory $(BUILT) || true
-	@.venv/bin/huiyin serve
+	@HUIYIN_SAMPLE=$${HUIYIN_SAMPLE:-on} .venv/bin/huiyin serve
 
 test: check $(BUILT) ## lint, types, import rules, and every test that needs no server
 	.venv/bin/pytest

@@ -38,12 +38,13 @@ Name = Annotated[str, typer.Argument(help="intake, routing, notify or analytics"
 def serve(service: Annotated[str | None, typer.Argument(help="one service alone")] = None) -> None:
     """Start everything in one process, or one service."""
     from services.four import SERVICES
+    from services.sample import Sample
     from shared.runtime import run
 
     chosen = [s for s in SERVICES if service in (None, s.name)]
     if not chosen:
         give_up(f"there is no service {service!r}")
-    raise typer.Exit(run(*chosen))
+    raise typer.Exit(run(*chosen, prelude=Sample if service is None else None))
 
 
 @app.command("import")

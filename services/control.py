@@ -32,10 +32,11 @@ async def operator(settings: PlatformSettings) -> AsyncIterator[httpx2.AsyncClie
             yield client
         return
     from services.four import SERVICES
+    from services.sample import is_unfinished
     from shared.http.server import as_operator
     from shared.runtime import opened
 
-    async with opened(SERVICES, settings) as installation:
+    async with opened(SERVICES, settings, held=lambda _: is_unfinished(settings.data)) as installation:
         transport = httpx2.ASGITransport(app=as_operator(installation.app))
         async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
             yield client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,12 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed or 0:,.0f} rows/s")
 
 
+def progress() -> Progress:
+    """A bar with its rate, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
 async def import_table(
     client: httpx2.AsyncClient, path: Path, preset: Preset, live: bool, report: Path, clock: Clock
 ) -> tuple[int, int]:
@@ -37,8 +43,7 @@ async def import_table(
     """
     accepted = confirmed = 0
     refused: list[tuple[int, str, str]] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress() as bar:
         task = bar.add_task(path.name, total=count_rows(path, preset))
         for group in _groups(read_rows(path, preset, live)):
             refused += [
@@ -46,7 +51,7 @@ async def import_table(
             ]
             rows = [row for row in group if isinstance(row, Row)]
             try:
-                results = await _send(client, rows, clock)
+                results = await send(client, "/v1/feedback/batch", [row.line for row in rows], clock)
             except (httpx2.TransportError, Misconfigured) as error:
                 raise Misconfigured(
                     f"stopped after row {confirmed} ({error or type(error).__name__}): run it again"
@@ -72,12 +77,13 @@ def _groups(rows: Iterator[Row | RowError]) -> Iterator[list[Row | RowError]]:
         yield group
 
 
-async def _send(client: httpx2.AsyncClient, rows: list[Row], clock: Clock) -> list[dict[str, Any]]:
-    if not rows:
+async def send(client: httpx2.AsyncClient, path: str, lines: Sequence[bytes], clock: Clock) -> list[dict[str, Any]]:
+    """Post a batch; the result of each line. Raises `Misconfigured` for an answer that is none."""
+    if not lines:
         return []
-    body = b"\n".join(row.line for row in rows)
+    body = b"\n".join(lines)
     for _ in range(TRIES):
-        answer = await client.post("/v1/feedback/batch", content=body, headers={"Content-Type": "application/x-ndjson"})
+        answer = await client.post(path, content=body, headers={"Content-Type": "application/x-ndjson"})
         if answer.status_code != 503:
             break
         await clock.sleep(1)

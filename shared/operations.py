@@ -186,6 +186,14 @@ def router(members: Mapping[str, Member], bus: EventBus, access: Access) -> APIR
             for name, member in members.items()
         }
 
+    @routes.get("/quiet")
+    async def quiet() -> dict[str, bool]:
+        """Whether all that was written is on the log, and every service has read all of it."""
+        before = await bus.ends()
+        behind = [sum((await bus.lag(name)).values()) for name in members]
+        waiting = [bool(await member.store.pending(1)) for member in members.values()]
+        return {"quiet": not any(behind) and not any(waiting) and await bus.ends() == before}
+
     @routes.post("/keys")
     async def create_key(wanted: KeyWanted) -> dict[str, str]:
         """A new bearer key, told this once."""

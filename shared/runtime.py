@@ -13,7 +13,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
+import httpx2
 from fastapi import APIRouter
 from pydantic import ValidationError
 
@@ -43,24 +45,42 @@ from shared.vault.vault import Vault
 GRACE = 10.0
 """Seconds that requests, and then running deliveries, get to finish at the end."""
 
+PATIENCE = 60.0
+"""Seconds that one call of the prelude may take."""
+
 SOCKET_PATH = 100
 """The longest path, in bytes, that a socket may have on every system."""
 
 
+class Prelude(Protocol):
+    """What is done before time may act on cases, such as taking in a past that has deadlines of its own."""
+
+    def begins(self, fresh: bool) -> bool:
+        """Whether there is something to do, also after a start that did not finish it. `fresh`: the log is empty."""
+
+    async def play(self, client: httpx2.AsyncClient) -> Sequence[str]:
+        """Do it, as the operator; what to say when it is done. May be cancelled, and then comes again."""
+
+
 @dataclass(frozen=True)
 class Installation:
-    """Services put together over open files, running, without a port."""
+    """Services put together over open files, running, without a port. Timers fire once `timers` is set."""
 
     app: Edge
     health: Health
     members: dict[str, Member]
     settings: PlatformSettings
     clock: Clock
+    timers: asyncio.Event
 
 
 @asynccontextmanager
-async def opened(services: Sequence[Service], settings: PlatformSettings) -> AsyncIterator[Installation]:
+async def opened(
+    services: Sequence[Service], settings: PlatformSettings, held: Callable[[bool], bool] = lambda fresh: False
+) -> AsyncIterator[Installation]:
     """Open the data folder, start everything but the ports, and close it in the reverse order.
+
+    `held` is told whether the log is empty, before anything starts, and says whether the timers have to wait.
 
     Raises `Misconfigured`, one line, if the folder is in use or not writable, or the key file is missing.
     """
@@ -80,6 +100,9 @@ async def opened(services: Sequence[Service], settings: PlatformSettings) -> Asy
         stack.push_async_callback(vault.close)
         access = Access(await store("access", ACCESS_COLLECTIONS), ids, clock, settings.link_base)
         bus = await SqliteBus.open(settings.data / "log.db", clock)
+        timers = asyncio.Event()
+        if not held(not any((await bus.ends()).values())):
+            timers.set()
         health = Health()
         members: dict[str, Member] = {}
         routers: list[APIRouter] = []
@@ -109,7 +132,8 @@ async def opened(services: Sequence[Service], settings: PlatformSettings) -> Asy
             jobs.append(partial(outbox.run, bus))
             jobs.extend([pipeline.watch, *wiring.jobs])
             if wiring.timers:
-                jobs.append(TimerLoop(service.name, wiring.timers, bus, pipeline, clock).run)
+                loop = TimerLoop(service.name, wiring.timers, bus, pipeline, clock)
+                jobs.append(partial(_when, timers, loop.run))
             wirings.append(wiring)
         routers.append(router(members, bus, access))
         app = build_app(routers, doors, settings=settings, clock=clock, ids=ids, access=access, health=health)
@@ -121,7 +145,7 @@ async def opened(services: Sequence[Service], settings: PlatformSettings) -> Asy
         stack.push_async_callback(bus.close)
         for member in members.values():
             await member.begin()
-        yield Installation(app, health, members, settings, clock)
+        yield Installation(app, health, members, settings, clock, timers)
         health.stopping = True
 
 
@@ -145,7 +169,12 @@ async def _kept_running(job: Callable[[], Awaitable[None]], clock: Clock) -> Non
             await clock.sleep(1)
 
 
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _when(released: asyncio.Event, job: Callable[[], Awaitable[None]]) -> None:
+    await released.wait()
+    await job()
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -184,14 +213,21 @@ def _port(settings: PlatformSettings) -> socket.socket:
         raise Misconfigured(f"port {settings.port} of {settings.host} cannot be used: {error.strerror}") from None
 
 
-async def serve(services: Sequence[Service], settings: PlatformSettings, say: Callable[[str], None] = print) -> None:
+async def serve(
+    services: Sequence[Service],
+    settings: PlatformSettings,
+    say: Callable[[str], None] = print,
+    prelude: Prelude | None = None,
+) -> None:
     """Run the services until SIGTERM or SIGINT: answer what is in flight, save positions, close the files."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        installation = await stack.enter_async_context(opened(services, settings))
+        installation = await stack.enter_async_context(
+            opened(services, settings, prelude.begins) if prelude else opened(services, settings)
+        )
         port = stack.enter_context(contextlib.closing(_port(settings)))
         control = stack.enter_context(_control_socket(settings.data))
         public = Server(server_config(installation.app, GRACE))
@@ -200,16 +236,33 @@ async def serve(services: Sequence[Service], settings: PlatformSettings, say: Ca
             asyncio.create_task(public.serve(sockets=[port])),
             asyncio.create_task(private.serve(sockets=[control])),
         ]
-        host, number, *_ = port.getsockname()
-        for line in _addresses(f"http://{host}:{number}"):
-            say(line)
         waiting = asyncio.create_task(stop.wait())
+        more: Sequence[str] = ()
+        if prelude and not installation.timers.is_set():
+            playing = asyncio.create_task(_played(prelude, installation))
+            await asyncio.wait([waiting, playing, *serving], return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                more = await playing
+            else:
+                await _cancelled([playing])
+        if not stop.is_set():
+            host, number, *_ = port.getsockname()
+            for line in (*_addresses(f"http://{host}:{number}"), *more):
+                say(line)
         await asyncio.wait([waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         log("runtime").info("stopping")
         installation.health.stopping = True
         public.should_exit = private.should_exit = True
         await asyncio.wait(serving, timeout=GRACE)
+
+
+async def _played(prelude: Prelude, installation: Installation) -> Sequence[str]:
+    transport = httpx2.ASGITransport(app=as_operator(installation.app))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
+        said = await prelude.play(client)
+    installation.timers.set()
+    return said
 
 
 def _addresses(base: str) -> Sequence[str]:
@@ -222,7 +275,7 @@ def _addresses(base: str) -> Sequence[str]:
     )
 
 
-def run(*services: Service) -> int:
+def run(*services: Service, prelude: Callable[[PlatformSettings], Prelude] | None = None) -> int:
     """Serve until told to stop; the exit status. Anything the operator must mend is one line on standard error."""
     import uvloop
 
@@ -230,7 +283,8 @@ def run(*services: Service) -> int:
         settings = read_settings()
         configure(settings.log)
         tracing.configure()
-        uvloop.run(serve(services, settings, lambda line: print(line, flush=True)))
+        first = prelude(settings) if prelude else None
+        uvloop.run(serve(services, settings, lambda line: print(line, flush=True), first))
     except Misconfigured as error:
         log("runtime").error(str(error))
         return 1

@@ -24,6 +24,7 @@ class PlatformSettings(BaseSettings):
     keys: Path | None = None
     organisation: Path | None = None
     log: Literal["json", "text"] = "json"
+    sample: Literal["on", "off"] = "off"
 
     @property
     def keys_folder(self) -> Path:

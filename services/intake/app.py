@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from services.intake.api import audit, door, router
-from services.intake.channels import batch
+from services.intake.channels import batch, follow_ups
 from services.intake.handlers.contacts import Contacts
 from services.intake.handlers.reception import Reception
 from services.intake.handlers.submitter import Submitter
@@ -46,6 +46,7 @@ def build(platform: Platform) -> Wiring:
     routes.include_router(contact.router(contacts, site))
     routes.include_router(static_files())
     routes.include_router(batch.router(reception, clock))
+    routes.include_router(follow_ups.router(reception, submitter, clock))
     routes.include_router(router(reception, submitter, submit))
     routes.include_router(audit(looks))
     return Wiring(

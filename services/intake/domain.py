@@ -19,9 +19,6 @@ STEPS = 400
 HISTORIC = timedelta(hours=24)
 """An imported feedback older than this is historic: no deliveries, no timers."""
 
-EARLY = timedelta(minutes=5)
-"""How far in the future an importer's clock may be."""
-
 _CONFUSED = str.maketrans("OIL", "011")
 _CODE = re.compile(f"[{CROCKFORD}]{{26}}", re.ASCII)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from services.routing import pages
-from services.routing.api import router, session, users
+from services.routing.api import batch, router, session, users
 from services.routing.classifier import Classifier
 from services.routing.domain.organisation import Organisation
 from services.routing.domain.organisation_file import read_organisation
@@ -57,6 +57,7 @@ def build(platform: Platform) -> Wiring:
     announced = sources(platform.store, platform.clock)
     desk = Desk(cases, platform.vault, organisation, platform.clock)
     routes = APIRouter()
+    routes.include_router(batch.router(cases, desk, organisation, platform.clock))
     routes.include_router(router(cases, desk, organisation))
     routes.include_router(session.router(platform.access))
     routes.include_router(users.router(platform.access, organisation))

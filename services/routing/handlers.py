@@ -94,12 +94,27 @@ async def announce_organisation(sources: Documents[Source], organisation: Organi
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """A move that an importer tells of: `worker` made it at `at`, and it emits one of `events`.
+
+    A case that has such an event at that very moment has heard of it before, and stays as it is.
+    """
+
+    at: datetime
+    worker: str | None
+    events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """Who does something to which case, as it was found for them, and the version of it that they have seen."""
+    """Who does something to which case, as it was found for them, and the version of it that they have seen.
+
+    With `past` the version is not looked at."""
 
     principal: Principal
     found: Kept[Case]
     version: int
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +211,17 @@ class Desk:
         return [text(case) for case in cases]
 
     async def _move(self, call: Call, move: Callable[[Case, Turn], Moved]) -> Kept[Case]:
-        actor = Actor(kind="staff", id=call.principal.id)
+        past = call.past
+        actor = Actor(kind="import", id=past.worker) if past else Actor(kind="staff", id=call.principal.id)
 
-        def decide(kept: Kept[Case]) -> Decision[Case]:
-            if kept.value.version != call.version:
-                raise _stale(kept.value, call.version)
-            return _decision(move(kept.value, Turn.on(kept.value, self._clock.now(), actor, self._organisation)))
+        def decide(kept: Kept[Case]) -> Decision[Case] | None:
+            case = kept.value
+            if past is None and case.version != call.version:
+                raise _stale(case, call.version)
+            if past and _heard_of(case, past):
+                return None
+            at = past.at if past else self._clock.now()
+            return _decision(move(case, Turn.on(case, at, actor, self._organisation)))
 
         return await self._cases.change(call.found.id, call.principal.scope, decide)
 
@@ -211,6 +231,15 @@ class Desk:
         if keys is None:  # erased: nothing can be said to or about this citizen any more
             raise IllegalMove(case.state, ())
         return keys.seal("reply", field, words)
+
+
+def _heard_of(case: Case, past: Past) -> bool:
+    """Whether the case knows a move from the past. Raises `Invalid` where its time has gone on since."""
+    if any(step.at == past.at and step.event in past.events for step in case.timeline):
+        return True
+    if case.changed_at and past.at < case.changed_at:
+        raise Invalid([FieldError("/at", "before_the_last")])
+    return False
 
 
 def _stale(case: Case, seen: int) -> Stale:

@@ -104,14 +104,14 @@ class Cases:
         others = [kept.value.number for kept in after if kept.value.number != case.number]
         return before[0].value.number if before else None, others[0] if others else None
 
-    async def change(self, id: str, scope: Scope, decide: Callable[[Kept[Case]], Decision[Case]]) -> Kept[Case]:
+    async def change(self, id: str, scope: Scope, decide: Callable[[Kept[Case]], Decision[Case] | None]) -> Kept[Case]:
         """Read, decide, write under the guard, and again where someone was faster: the case as it is kept now.
 
         Raises `NotFound` if it is not, or no longer, in the scope, `Busy` after eight lost guards, and what `decide`
         raises.
         """
 
-        def guarded(kept: Kept[Case] | None) -> Decision[Case]:
+        def guarded(kept: Kept[Case] | None) -> Decision[Case] | None:
             if kept is None or not self._sees(scope, kept.value):
                 raise NotFound()
             return decide(kept)

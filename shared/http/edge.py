@@ -92,7 +92,7 @@ def build_app(
     ids: Ids,
     access: Access,
     health: Health,
-    streams: frozenset[str] = frozenset({"/v1/feedback/batch"}),
+    streams: frozenset[str] = frozenset({"/v1/feedback/batch", "/v1/feedback/follow-ups", "/v1/cases/batch"}),
 ) -> Edge:
     """The whole HTTP interface. `streams` are paths whose routes read their bodies themselves, with limits of their own.
 

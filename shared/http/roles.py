@@ -27,15 +27,20 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "contact.unmask": frozenset({"case-worker", "department-lead", "phone-operator", "supervisor"}),
     "audit.read": frozenset({"auditor", "supervisor"}),
     "feedback.phone": frozenset({"phone-operator", "case-worker", "department-lead", "supervisor"}),
+    "cases.import": frozenset(),
     "deliveries.read": frozenset({"case-worker", "department-lead", "supervisor", "operations"}),
     "deliveries.replay": frozenset({"supervisor", "operations"}),
     "insights.full": frozenset(ROLES),
     "people.manage": frozenset({"admin"}),
     "operate": frozenset({"operations"}),
 }
-"""Permission → the roles that hold it. `admin` configures and sees no case, `operations` sees no case's words."""
+"""Permission → the roles that hold it. `admin` configures and sees no case, `operations` sees no case's words.
 
-OPERATOR = frozenset({"feedback.import", "deliveries.read", "deliveries.replay", "insights.full", "operate"})
+`cases.import`, to tell of what staff and citizens did elsewhere, is the operator's alone: it speaks in their names."""
+
+OPERATOR = frozenset(
+    {"feedback.import", "cases.import", "deliveries.read", "deliveries.replay", "insights.full", "operate"}
+)
 """What whoever may open `control.sock` may do."""
 
 EVERYWHERE = frozenset({"supervisor", "operations", "auditor", "analyst", "integrator"})

@@ -64,7 +64,7 @@ async def test_mail_comes_from_the_public_host_unless_told_otherwise(
     if sender:
         monkeypatch.setenv("NOTIFY_FROM", sender)
     way_out = channel_of(NotifySettings(), platform(office, public_url))
-    await way_out.submit([Letter("a-1", "wang@home.test", "s", "t", "en")], 20.0)
+    await way_out.submit([Letter("a-1", "wang@home.test", "s", "t", "h", "en")], 20.0)
     assert [str(mail["From"]) for mail in office.mails()] == [name]
 
 

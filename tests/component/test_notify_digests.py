@@ -17,7 +17,7 @@ from shared.errors import Unavailable
 from shared.events.routing import CaseOverdue
 from shared.store.port import Query
 from tests.support.faults import FaultyStore
-from tests.support.notify import TOWN, BreakingStore, Case, Killed, Office, opened
+from tests.support.notify import TOWN, BreakingStore, Case, Killed, Office, opened, plain
 
 
 @pytest.fixture
@@ -45,9 +45,7 @@ async def check_once(office: Office, cases: list[Case]) -> None:
     assert listed == Counter({delivery.id: 1 for delivery in deliveries})
     assert {delivery.progress.state for delivery in deliveries} == {"sent"}
     assert sorted(await office.emitted()) == sorted(f"delivery.sent {delivery.id}" for delivery in deliveries)
-    mentioned = Counter(
-        case.number for mail in office.mails() for case in cases if f"{case.number}  " in mail.get_content()
-    )
+    mentioned = Counter(case.number for mail in office.mails() for case in cases if f"{case.number}  " in plain(mail))
     assert mentioned == Counter({case.number: len(await office.of(case)) for case in cases})
     assert len(office.mails()) == len(await kept_digests(office))
     assert all(digest.due is None for digest in await kept_digests(office))
@@ -94,7 +92,7 @@ async def test_overdue_cases_come_first(office: Office) -> None:
     third = (await routed(office, 1))[0]
     office.clock.advance(300)
     await office.settle()
-    words = next(mail.get_content() for mail in office.mails() if "overdue" in mail["Subject"])
+    words = next(plain(mail) for mail in office.mails() if "overdue" in mail["Subject"])
     assert words.index(late.number) < words.index(third.number)
     assert new.number not in words
     await check_once(office, [late, new, third])

@@ -14,9 +14,9 @@ from services.notify.channels import channel
 from services.notify.channels.channel import Letter
 from services.notify.channels.maildir import MaildirChannel
 from services.notify.domain import LEASE, Sent
-from tests.support.notify import BreakingStore, Killed, Office, opened
+from tests.support.notify import BreakingStore, Killed, Office, opened, plain
 
-LETTER = Letter("case-1", "wang@home.test", "Subject", "Words\n", "en")
+LETTER = Letter("case-1", "wang@home.test", "Subject", "Words\n", "<p>Words</p>", "en")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def test_an_acknowledgement_lies_in_the_maildir_with_number_and_link(offic
     (delivery,) = await office.of(case)
     assert mail["To"] == "wang@home.test"
     assert case.number in mail["Subject"]
-    assert f"https://town.test/track#number={case.number}&code={'0' * 26}" in mail.get_content()
+    assert f"https://town.test/track#number={case.number}&code={'0' * 26}" in plain(mail)
     assert (delivery.progress.state, delivery.progress.submitted_at) == ("sent", office.clock.now())
     assert await office.emitted() == [f"delivery.sent {delivery.id}"]
 
@@ -41,7 +41,7 @@ async def test_a_mail_says_nothing_a_citizen_wrote(office: Office) -> None:
     case = await office.receive()
     await office.answer(case, "It shines again.")
     await office.settle()
-    words = "\n".join(f"{mail} {mail.get_content()}" for mail in office.mails())
+    words = "\n".join(f"{mail} {plain(mail)}" for mail in office.mails())
     assert "It shines again." in words
     assert "Wang" not in words
     assert "dark" not in words

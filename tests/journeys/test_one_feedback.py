@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.notify import plain
 from tests.support.town import Town
 
 
@@ -60,7 +61,7 @@ async def test_words_reach_a_department_are_answered_and_counted(
 
 
 def to_citizen(town: Town) -> list[str]:
-    return [message.get_content() for message in town.mail() if message["To"] == "citizen@example.org"]
+    return [plain(message) for message in town.mail() if message["To"] == "citizen@example.org"]
 
 
 async def test_a_person_withdraws_and_the_work_stops(town: Town) -> None:

@@ -216,6 +216,14 @@ def read_mail(content: bytes) -> EmailMessage:
     return mail
 
 
+def plain(mail: EmailMessage) -> str:
+    """The words of a mail for who reads text."""
+    body = mail.get_body(("plain",))
+    assert body is not None
+    words: str = body.get_content()
+    return words
+
+
 class BreakingStore:
     """A store whose n-th write raises, before or after it takes effect: by default the process dies there."""
 

@@ -50,15 +50,8 @@ class Town:
 
     async def start(self, **settings: str) -> None:
         """Start the process and wait until it is ready."""
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [HUIYIN, "serve"],
-                cwd=self.folder,
-                env=self.environment | settings,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        self.launch(**settings)
+        assert self.process
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         found = re.search(r"http://\S+", line)
@@ -69,6 +62,18 @@ class Town:
             return (await self.get("/ready")).status_code == 200
 
         await eventually(ready, within=START)
+
+    def launch(self, **settings: str) -> None:
+        """Start the process, and wait for nothing."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [HUIYIN, "serve"],
+                cwd=self.folder,
+                env=self.environment | settings,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
 
     def kill(self) -> None:
         """The end without warning."""
@@ -168,18 +173,21 @@ class Town:
         """Wait until every event is on the log and every service has read it."""
 
         async def settled() -> bool:
-            return all(state["lag"] == 0 for state in (await self.lag()).values())
+            return bool((await self.control("quiet"))["quiet"])
 
-        await eventually(settled, within=120)
         await eventually(settled, within=120)
 
     async def lag(self) -> dict[str, Any]:
+        return await self.control("lag")
+
+    async def control(self, name: str) -> dict[str, Any]:
+        """What the operator is told about the running process."""
         pointer = self.data / "control.path"
         path = pointer.read_text() if pointer.exists() else str(self.data / "control.sock")
         async with httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(uds=path), base_url="http://control"
         ) as client:
-            found: dict[str, Any] = (await client.get("/control/lag")).json()
+            found: dict[str, Any] = (await client.get(f"/control/{name}")).json()
             return found
 
     async def figures(self) -> dict[str, Any]:

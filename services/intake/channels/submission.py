@@ -54,6 +54,9 @@ Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_line),
 Phone = Annotated[str, StringConstraints(max_length=40), AfterValidator(_line), _shaped(PHONE, "not_a_phone")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
+Channel = Literal["web", "api", "phone", "email", "sms", "wechat", "telegram", "open311", "webhook", "import"]
+"""Every way in that has a name; `import` where an importer does not say which it was."""
+
 
 class Body(BaseModel):
     """Nothing but the declared fields, of exactly the declared types."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
@@ -13,10 +14,18 @@ from services.intake.handlers.reception import CITIZEN
 from services.intake.store import Feedbacks, Views
 from shared.clock import Clock, Ids
 from shared.errors import FieldError, Invalid, NotFound
-from shared.events.envelope import Event
+from shared.events.envelope import Actor, Event
 from shared.events.intake import FeedbackRated, FeedbackReopened, FeedbackSupplemented, FeedbackWithdrawn
 from shared.store.documents import Decision, Kept
 from shared.vault.vault import Keys, Vault, key_name
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an importer tells of: the submitter did it at `at`."""
+
+    at: datetime
+    importer: str
 
 
 class Submitter:
@@ -68,27 +77,33 @@ class Submitter:
             "messages": messages,
         }
 
-    async def add_message(self, kept: Kept[Feedback], text: str, key: str | None = None) -> str:
+    async def add_message(
+        self, kept: Kept[Feedback], text: str, key: str | None = None, past: Past | None = None
+    ) -> str:
         """Keep a message; its id."""
         id = self._ids.document()
 
         def decide(feedback: Feedback, keys: Keys) -> Decision[Feedback]:
             if len(feedback.messages) >= MESSAGES:
                 raise Invalid([FieldError("/text", "too_many_messages")])
-            now, sealed = self._clock.now(), keys.seal("text", "message", text)
-            added = replace(feedback, messages=(*feedback.messages, Message(id, now, sealed)))
-            return Decision(added, (FeedbackSupplemented(at=now, actor=CITIZEN, message=sealed),))
+            at, actor = self._when(past)
+            sealed = keys.seal("text", "message", text)
+            added = replace(feedback, messages=(*feedback.messages, Message(id, at, sealed)))
+            return Decision(added, (FeedbackSupplemented(at=at, actor=actor, message=sealed),))
 
         return await self._act(kept, "messages", {"text": text}, key, decide, id) or id
 
-    async def rate(self, kept: Kept[Feedback], verdict: Mapping[str, Any], key: str | None = None) -> None:
+    async def rate(
+        self, kept: Kept[Feedback], verdict: Mapping[str, Any], key: str | None = None, past: Past | None = None
+    ) -> None:
         """Keep the submitter's verdict."""
 
         def decide(feedback: Feedback, keys: Keys) -> Decision[Feedback]:
             comment = verdict.get("comment")
+            at, actor = self._when(past)
             event = FeedbackRated(
-                at=self._clock.now(),
-                actor=CITIZEN,
+                at=at,
+                actor=actor,
                 contacted=verdict.get("contacted"),
                 solved=verdict.get("solved"),
                 satisfaction=verdict.get("satisfaction"),
@@ -98,13 +113,21 @@ class Submitter:
 
         await self._act(kept, "rating", verdict, key, decide)
 
-    async def reopen(self, kept: Kept[Feedback], reason: str | None, key: str | None = None) -> None:
+    async def reopen(
+        self, kept: Kept[Feedback], reason: str | None, key: str | None = None, past: Past | None = None
+    ) -> None:
         """Keep that the submitter says it is not settled."""
-        await self._say(kept, "reopening", FeedbackReopened, reason, key)
+        await self._say(kept, "reopening", FeedbackReopened, reason, key, past)
 
-    async def withdraw(self, kept: Kept[Feedback], reason: str | None, key: str | None = None) -> None:
+    async def withdraw(
+        self, kept: Kept[Feedback], reason: str | None, key: str | None = None, past: Past | None = None
+    ) -> None:
         """Keep that the submitter takes it back."""
-        await self._say(kept, "withdrawal", FeedbackWithdrawn, reason, key)
+        await self._say(kept, "withdrawal", FeedbackWithdrawn, reason, key, past)
+
+    def _when(self, past: Past | None) -> tuple[datetime, Actor]:
+        """The moment something is done, and by whom: now by the citizen, unless an importer tells of it."""
+        return (past.at, Actor(kind="import", id=past.importer)) if past else (self._clock.now(), CITIZEN)
 
     async def _say(
         self,
@@ -113,10 +136,12 @@ class Submitter:
         event: type[FeedbackReopened] | type[FeedbackWithdrawn],
         reason: str | None,
         key: str | None,
+        past: Past | None,
     ) -> None:
         def decide(feedback: Feedback, keys: Keys) -> Decision[Feedback]:
             sealed = keys.seal("text", "reason", reason) if reason else None
-            said: Event = event(at=self._clock.now(), actor=CITIZEN, reason=sealed)
+            at, actor = self._when(past)
+            said: Event = event(at=at, actor=actor, reason=sealed)
             return Decision(feedback, (said,))
 
         await self._act(kept, what, {"reason": reason}, key, decide)

@@ -28,12 +28,14 @@ POLICY = SMTP.clone(cte_type="7bit")
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One mail in words. `id` names it for good: file name and Message-ID. `to` is one checked address."""
+    """One mail, the same words as text and as HTML. `id` names it for good: file name and Message-ID. `to` is one
+    checked address."""
 
     id: str
     to: str
     subject: str
     text: str
+    html: str
     language: str
 
 
@@ -71,6 +73,8 @@ class Stationery:
         message["Message-ID"] = f"<{letter.id}@{self.host}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(letter.text, cte=cte)
+        message.add_alternative(letter.html, subtype="html", cte=cte)
+        message.set_boundary(f"=_{letter.id}")  # the same letter is the same bytes, however often it is submitted
         message["Content-Language"] = letter.language
         return message
 

@@ -1,27 +1,67 @@
-"""How a delivery is worded. Templates are ours and sandboxed; what people wrote is only ever a value in them.
+"""How a delivery is worded: one content, `templates/KIND.LANGUAGE.jinja`, laid out twice, as text and as HTML.
 
-The first line of a template is the subject. Nothing a citizen wrote goes into a mail, so that nobody can have us send
-their words to a stranger's address.
+A content is a file of blocks; `templates/layouts/` has the two layouts that put them in their places. Templates are
+ours and sandboxed; what people wrote is only ever a value in them, and is escaped in HTML. Nothing a citizen wrote
+goes into a mail, so that nobody can have us send their words to a stranger's address. The HTML loads nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from jinja2 import StrictUndefined, Template
+from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
 
 from services.notify.channels.channel import Letter
-from services.notify.domain import Delivery, Entry, Language, mail_language
+from services.notify.domain import Delivery, Entry, Kind, Language, mail_language
 from shared.events.routing import Organisation
+from shared.web.pages import translate
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-LANGUAGES: tuple[Language, ...] = ("zh", "en")
-KINDS = ("acknowledgement", "question", "answer", "closing", "digest")
+
+STATES: Mapping[Kind, str] = {
+    "acknowledgement": "received",
+    "question": "awaiting-citizen",
+    "answer": "answered",
+    "closing": "closed",
+}
+"""Where the case of a citizen's mail stands, for the words of the state."""
+
+Parts = dict[str, str]
+"""The blocks of a content, filled in; escaped already where the rendering is HTML."""
+
+
+class Rendering:
+    """One of the two ways to lay a content out."""
+
+    def __init__(self, form: str) -> None:
+        self._html = form == "html"
+        self._environment = SandboxedEnvironment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=self._html,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._layout = self._environment.get_template(f"layouts/letter.{form}")
+
+    def parts(self, content: str, values: Mapping[str, Any]) -> Parts:
+        """The blocks of `content` with these values."""
+        template = self._environment.get_template(content)
+        context = template.new_context(dict(values))
+        filled = {name: "".join(block(context)).strip() for name, block in template.blocks.items()}
+        return {name: Markup(words) for name, words in filled.items()} if self._html else filled  # noqa: S704 (escaped)
+
+    def lay_out(self, parts: Parts, values: Mapping[str, Any], sections: Sequence[Mapping[str, Any]] = ()) -> str:
+        """The whole mail. What a content leaves out leaves no trace."""
+        places = dict.fromkeys(("lead", "words", "after", "action", "hint", "number", "link"), "")
+        return self._layout.render({**places, **values, **parts, "sections": sections})
 
 
 class Letters:
@@ -30,50 +70,60 @@ class Letters:
     def __init__(self, link_base: str, language: Language) -> None:
         self._link_base = link_base
         self._language = language
-        environment = SandboxedEnvironment(
-            autoescape=False,  # plain text
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates = {
-            (kind, language): _parts(environment, f"{kind}.{language}.txt") for kind in KINDS for language in LANGUAGES
-        }
+        self._text, self._html = Rendering("txt"), Rendering("html")
 
     def to_citizen(
         self, delivery: Delivery, number: str, language: str, to: str, code: str, text: str | None, about: Organisation
     ) -> Letter:
         """What a citizen is told; the link opens the case, its secret in the part that browsers do not send."""
         speech = mail_language(language)
-        link = f"{self._link_base}/track#{urlencode({'number': number, 'code': code})}"
-        subject, words = self._templates[delivery.kind, speech]
-        values = {"number": number, "link": link, "text": text, "organisation": getattr(about.name, speech)}
-        return Letter(delivery.id, to, subject.render(values), words.render(values), speech)
+        values = {
+            "number": number,
+            "text": text,
+            "link": f"{self._link_base}/track#{urlencode({'number': number, 'code': code})}",
+            "state": translate(speech, f"state.{STATES[delivery.kind]}"),
+            "label_number": translate(speech, "mail.number"),
+            "label_state": translate(speech, "mail.state"),
+            **_common(speech, about),
+        }
+        content = f"{delivery.kind}.{speech}.jinja"
+        plain, rich = (form.parts(content, values) for form in (self._text, self._html))
+        words = self._text.lay_out(plain, values)
+        return Letter(delivery.id, to, plain["subject"], words, self._html.lay_out(rich, values), speech)
 
     def to_department(self, id: str, to: str, entries: Sequence[Entry], about: Organisation) -> Letter:
         """The cases that came to a department or are overdue: numbers, categories, times and links, nobody's words."""
         speech = self._language
-        zone = ZoneInfo(about.time_zone)
+        late = [entry for entry in entries if entry.kind == "overdue"]
+        new = [entry for entry in entries if entry.kind != "overdue"]
+        values = {"new": len(new), "overdue": len(late), **_common(speech, about)}
+
+        def laid_out(form: Rendering) -> tuple[str, str]:
+            parts = form.parts(content, {**values, "deadline": ""})
+            sections = [
+                {"heading": parts[name], "rows": [row(form, parts, entry) for entry in listed]}
+                for name, listed in (("late", late), ("new", new))
+                if listed
+            ]
+            return parts["subject"], form.lay_out(parts, values, sections)
+
+        def row(form: Rendering, parts: Parts, entry: Entry) -> dict[str, str]:
+            deadline = _shown(entry.deadline, ZoneInfo(about.time_zone))
+            return {
+                "number": entry.number,
+                "about": labels.get(entry.category or "", entry.category) or parts["uncategorised"],
+                "due": form.parts(content, {**values, "deadline": deadline})["due"] if deadline else parts["undated"],
+                "link": f"{self._link_base}/desk/cases/{entry.number}",
+            }
+
         labels = {category.id: getattr(category.label, speech) for category in about.categories}
-        lists: dict[str, list[dict[str, str | None]]] = {"new": [], "overdue": []}
-        for entry in entries:
-            lists["overdue" if entry.kind == "overdue" else "new"].append(
-                {
-                    "number": entry.number,
-                    "category": labels.get(entry.category or "", entry.category),
-                    "deadline": _shown(entry.deadline, zone),
-                    "link": f"{self._link_base}/desk#{urlencode({'number': entry.number})}",
-                }
-            )
-        subject, words = self._templates["digest", speech]
-        values = {**lists, "organisation": getattr(about.name, speech)}
-        return Letter(id, to, subject.render(values), words.render(values), speech)
+        content = f"digest.{speech}.jinja"
+        (subject, words), (_, html) = laid_out(self._text), laid_out(self._html)
+        return Letter(id, to, subject, words, html, speech)
 
 
-def _parts(environment: SandboxedEnvironment, name: str) -> tuple[Template, Template]:
-    source = (TEMPLATES / name).read_text(encoding="utf-8")
-    subject, _, words = source.partition("\n")
-    return environment.from_string(subject), environment.from_string(words.lstrip("\n"))
+def _common(speech: Language, about: Organisation) -> dict[str, str]:
+    return {"language": speech, "organisation": getattr(about.name, speech)}
 
 
 def _shown(moment: datetime | None, zone: ZoneInfo) -> str | None:

@@ -26,7 +26,7 @@ WHOLE = 20.0
 IDLE = 30.0
 """How long a connection may lie unused and still be trusted."""
 
-RESERVED = ("example.org", "example.com", "example.net", "invalid")
+RESERVED = ("example.org", "example.com", "example.net", "example", "invalid")
 
 PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import default
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from services.notify.channels.channel import Letter, Stationery
 from services.notify.channels.letters import Letters
 from services.notify.domain import Delivery, Entry, Progress
 from shared.events.routing import Category, Label, Organisation
+from shared.web.pages import translate
 from tests.support.clock import ManualClock
 
 NUMBER = "20260302-00000001-1"
@@ -28,6 +30,33 @@ LETTERS = Letters("https://town.test", "zh")
 STATIONERY = Stationery("noreply@town.test", "云溪镇", "town.test", ManualClock())
 
 
+class Read(HTMLParser):
+    """A page as a reader of HTML takes it in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.elements: set[str] = set()
+        self.text = ""
+        self.language = ""
+
+    @classmethod
+    def of(cls, html: str) -> Read:
+        page = cls()
+        page.feed(html)
+        page.close()
+        return page
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.elements.add(tag)
+        self.links += [given["href"] or ""] if "href" in given else []
+        self.language = given.get("lang") or self.language
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
 def to_citizen(kind: Any, language: str, text: str | None) -> Letter:
     delivery = Delivery("c-1", "e", kind, "citizen", "email", Progress())
     return LETTERS.to_citizen(delivery, NUMBER, language, "wang@home.test", CODE, text, TOWN)
@@ -41,6 +70,64 @@ def test_a_mail_has_the_number_the_words_and_a_link_that_opens_the_case(kind: st
     assert f"https://town.test/track#number={NUMBER}&code={CODE}\n" in letter.text
     assert ("灯已修好。\nThe lamp is repaired." in letter.text) == (kind != "acknowledgement")
     assert (letter.language, ("云溪镇" if language == "zh" else "Yunxi") in letter.text) == (language, True)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("acknowledgement", "received"), ("question", "awaiting-citizen"), ("answer", "answered"), ("closing", "closed")],
+)
+def test_both_renderings_say_the_same_with_one_link(kind: str, state: str, language: Any) -> None:
+    letter = to_citizen(kind, language, None if kind == "acknowledgement" else "灯已修好。")
+    page = Read.of(letter.html)
+    assert page.links == [f"https://town.test/track#number={NUMBER}&code={CODE}"]
+    assert letter.text.count("http") == 1
+    for words in (
+        NUMBER,
+        translate(language, f"state.{state}"),
+        *(["灯已修好。"] if kind != "acknowledgement" else []),
+    ):
+        assert words in page.text
+        assert words in letter.text
+    assert page.language == language
+
+
+@pytest.mark.parametrize("kind", ["acknowledgement", "question", "answer", "closing"])
+def test_a_mail_is_small_and_loads_nothing(kind: str) -> None:
+    letter = to_citizen(kind, "zh", "灯已修好。")
+    assert len(STATIONERY.message(letter).as_bytes()) < 6_000
+    assert not {"img", "link", "script", "iframe", "object", "video", "form"} & Read.of(letter.html).elements
+    assert "url(" not in letter.html
+    assert "@import" not in letter.html
+    assert "prefers-color-scheme:dark" in letter.html
+
+
+@pytest.mark.row("A16")
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "</div><a href=https://evil.test>click</a>",
+        "{{ 7 * 7 }}{% for x in y %}",
+        "<style>*{display:none}</style>",
+        "javascript:alert(1)",
+        "\u202eevil\u2066",
+        "&lt;b&gt; &amp; &#60;",
+        "-->]]></title><svg onload=1>",
+    ],
+)
+def test_what_was_written_is_words_and_never_markup(attack: str) -> None:
+    page = Read.of(to_citizen("answer", "en", attack).html)
+    calm = Read.of(to_citizen("answer", "en", "words").html)
+    assert (page.elements, page.links) == (calm.elements, calm.links)
+    assert attack in page.text
+    assert attack in to_citizen("answer", "en", attack).text
+
+
+def test_a_mail_is_the_same_bytes_each_time() -> None:
+    letter = to_citizen("answer", "zh", "灯已修好。")
+    assert STATIONERY.message(letter).as_bytes() == STATIONERY.message(letter).as_bytes()
 
 
 def test_a_case_closed_by_silence_has_no_words_but_asks_for_a_rating() -> None:
@@ -61,8 +148,8 @@ def test_a_department_gets_numbers_categories_deadlines_and_links() -> None:
     ]
     letter = LETTERS.to_department("digest-1", "light@town.test", entries, TOWN)
     assert letter.subject == "新案件 1 件，超期 1 件"
-    assert f"{NUMBER}　路灯　期限 2026-03-02 16:00\n  https://town.test/desk#number={NUMBER}\n" in letter.text
-    assert "20260302-00000002-9　未分类　无期限\n" in letter.text
+    assert f"{NUMBER}  路灯  期限 2026-03-02 16:00\n  https://town.test/desk/cases/{NUMBER}\n" in letter.text
+    assert "20260302-00000002-9  未分类  无期限\n" in letter.text
 
 
 def test_a_mail_is_named_by_its_delivery() -> None:
@@ -85,11 +172,11 @@ def test_no_words_become_a_header_or_end_the_mail(attack: str) -> None:
     assert mail["To"] == "wang@home.test"
     assert set(mail.keys()) == {
         "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Language", "Content-Type",
-        "Content-Transfer-Encoding", "MIME-Version",
+        "MIME-Version",
     }  # fmt: skip
 
 
 @pytest.mark.row("A20")
 def test_an_address_with_a_line_break_is_refused() -> None:
     with pytest.raises(ValueError):
-        STATIONERY.message(Letter("c-1", "a@b.cn\r\nBcc: eve@evil.test", "s", "t", "en"))
+        STATIONERY.message(Letter("c-1", "a@b.cn\r\nBcc: eve@evil.test", "s", "t", "h", "en"))
