@@ -301,7 +301,7 @@ class TestMatrix:
     @pytest.mark.row("A29")
     @EACH
     async def test_a_cookie_alone_changes_nothing_anywhere(self, town: Town, route: str) -> None:
-        if route.startswith("GET"):
+        if route.startswith("GET") or not HOLDERS[GUARDED[route].permission]:
             return
         who = sorted(HOLDERS[GUARDED[route].permission] & SEES)[0]
         for changed in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
