@@ -178,10 +178,12 @@ def _control_socket(folder: Path) -> Iterator[socket.socket]:
 
 
 def _port(settings: PlatformSettings) -> socket.socket:
+    """The public port, taken before the files are opened: links need its number. Who comes early waits."""
     try:
         return socket.create_server((settings.host, settings.port), reuse_port=False)
     except OSError as error:
-        raise Misconfigured(f"port {settings.port} of {settings.host} cannot be used: {error.strerror}") from None
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise Misconfigured(f"port {settings.port} of {settings.host} cannot be used: {reason}") from None
 
 
 async def serve(services: Sequence[Service], settings: PlatformSettings, say: Callable[[str], None] = print) -> None:
@@ -191,8 +193,9 @@ async def serve(services: Sequence[Service], settings: PlatformSettings, say: Ca
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        installation = await stack.enter_async_context(opened(services, settings))
         port = stack.enter_context(contextlib.closing(_port(settings)))
+        host, number, *_ = port.getsockname()
+        installation = await stack.enter_async_context(opened(services, settings.model_copy(update={"port": number})))
         control = stack.enter_context(_control_socket(settings.data))
         public = Server(server_config(installation.app, GRACE))
         private = Server(server_config(as_operator(installation.app), GRACE))
@@ -200,7 +203,6 @@ async def serve(services: Sequence[Service], settings: PlatformSettings, say: Ca
             asyncio.create_task(public.serve(sockets=[port])),
             asyncio.create_task(private.serve(sockets=[control])),
         ]
-        host, number, *_ = port.getsockname()
         for line in _addresses(f"http://{host}:{number}"):
             say(line)
         waiting = asyncio.create_task(stop.wait())

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
-from pydantic import StringConstraints, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 from pydantic_core import from_json, to_json
 
 from services.intake.channels.submission import KEY, NewFeedback, scope_of
@@ -19,9 +19,10 @@ from services.intake.handlers.reception import Receipt, Reception, Submission
 from shared.clock import Clock
 from shared.errors import FieldError, Invalid, Malformed, Problem, TooLarge
 from shared.http.access import Principal, requires
-from shared.http.problems import body_of
+from shared.http.problems import body_of, problems
 from shared.http.strict import fields_of, strict_json
 
+MEDIA = "application/x-ndjson"
 LINES = 10_000
 LINE_BYTES = 256 * 1024
 GROUP = 500
@@ -37,11 +38,34 @@ class BatchLine(NewFeedback):
     live: bool = False
 
 
+class BatchResult(BaseModel):
+    """What became of the line with this number. `problem` is there where `status` is not 201."""
+
+    line: int
+    status: int
+    id: str = ""
+    number: str = ""
+    code: str = ""
+    problem: dict[str, Any] = {}
+
+
+def _lines_of(shape: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI says of NDJSON: its lines, as the items of an array."""
+    items = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+    items.pop("$defs", None)
+    return {MEDIA: {"schema": {"type": "array", "items": items}}}
+
+
 def router(reception: Reception, clock: Clock) -> APIRouter:
     """The one call."""
     routes = APIRouter(tags=["feedback"])
 
-    @routes.post("/v1/feedback/batch", response_class=StreamingResponse)
+    @routes.post(
+        "/v1/feedback/batch",
+        response_class=StreamingResponse,
+        responses={200: {"content": _lines_of(BatchResult)}, **problems(401, 403)},
+        openapi_extra={"requestBody": {"required": True, "content": _lines_of(BatchLine)}},
+    )
     async def receive_batch(
         request: Request, principal: Annotated[Principal, Depends(requires("feedback.import"))]
     ) -> StreamingResponse:
@@ -60,7 +84,7 @@ def router(reception: Reception, clock: Clock) -> APIRouter:
             for start in range(0, len(results), GROUP):
                 yield b"".join(results[start : start + GROUP])
 
-        return StreamingResponse(answer(), media_type="application/x-ndjson")
+        return StreamingResponse(answer(), media_type=MEDIA)
 
     return routes
 
