@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi.routing import iter_route_contexts
 
 from services.four import SERVICES
 from shared.http.server import as_operator
@@ -23,17 +24,20 @@ from tests.support.eventually import eventually
 
 @dataclass(frozen=True)
 class Served:
-    """Where it answers, what its OpenAPI document says, and a key for each role that was asked for."""
+    """Where it answers, what its OpenAPI document says, every method and path there is (pages too), and a key for each
+    holder that was asked for: a role, or `role@department`."""
 
     address: str
     openapi: dict[str, Any]
+    routes: frozenset[tuple[str, str]]
     keys: dict[str, str]
 
 
 @contextmanager
-def installation(folder: Path, environment: pytest.MonkeyPatch, *roles: str) -> Iterator[Served]:
+def installation(folder: Path, environment: pytest.MonkeyPatch, *holders: str) -> Iterator[Served]:
     """Everything over fresh files in `folder`, without a limit on submissions."""
     environment.setenv("INTAKE_RATE", "off")
+    environment.setenv("NOTIFY_DIGEST", "0")
     found: list[Served] = []
     up, down = threading.Event(), threading.Event()
 
@@ -46,12 +50,24 @@ def installation(folder: Path, environment: pytest.MonkeyPatch, *roles: str) -> 
                     return (await client.get("/ready")).status_code == 200
 
                 await eventually(ready)
-                keys = {role: (await client.post("/control/keys", json={"role": role})).json()["key"] for role in roles}
-            found.append(Served(f"http://{host}:{port}", whole.app.app.openapi(), keys))
+                keys = {holder: await _key(client, *holder.split("@")) for holder in holders}
+            app = whole.app.app
+            routes = frozenset(
+                (method, route.path or "")
+                for route in iter_route_contexts(app.routes)
+                for method in getattr(route, "methods", None) or ()
+            )
+            found.append(Served(f"http://{host}:{port}", app.openapi(), routes, keys))
             up.set()
             await asyncio.to_thread(down.wait)
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()), name="installation")
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        finally:
+            up.set()
+
+    thread = threading.Thread(target=run, name="installation")
     thread.start()
     try:
         assert up.wait(30), "the installation did not start"
@@ -59,3 +75,8 @@ def installation(folder: Path, environment: pytest.MonkeyPatch, *roles: str) -> 
     finally:
         down.set()
         thread.join(30)
+
+
+async def _key(operator: httpx2.AsyncClient, role: str, *departments: str) -> str:
+    answer = await operator.post("/control/keys", json={"role": role, "departments": departments})
+    return str(answer.json()["key"])
