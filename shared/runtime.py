@@ -210,6 +210,8 @@ async def serve(services: Sequence[Service], settings: PlatformSettings, say: Ca
         waiting.cancel()
         log("runtime").info("stopping")
         installation.health.stopping = True
+        if stop.is_set():
+            await installation.clock.sleep(settings.drain)
         public.should_exit = private.should_exit = True
         await asyncio.wait(serving, timeout=GRACE)
 

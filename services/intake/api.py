@@ -164,13 +164,17 @@ def router(reception: Reception, submitter: Submitter, submit: Door) -> APIRoute
     @routes.post("/{number}/reopening", status_code=202, response_class=Response, responses=problems(404))
     async def reopen(number: str, body: Reason | None = None, code: Code = None, key: Key = None) -> Response:
         """Say that it is not settled."""
-        await submitter.reopen(await submitter.identify(number, code), body and body.reason, idempotency_key(key))
+        await submitter.reopen(
+            await submitter.identify(number, code), body.reason if body else None, idempotency_key(key)
+        )
         return Response(status_code=202)
 
     @routes.post("/{number}/withdrawal", status_code=202, response_class=Response, responses=problems(404))
     async def withdraw(number: str, body: Reason | None = None, code: Code = None, key: Key = None) -> Response:
         """Take it back."""
-        await submitter.withdraw(await submitter.identify(number, code), body and body.reason, idempotency_key(key))
+        await submitter.withdraw(
+            await submitter.identify(number, code), body.reason if body else None, idempotency_key(key)
+        )
         return Response(status_code=202)
 
     return routes
