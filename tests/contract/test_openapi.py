@@ -113,3 +113,31 @@ def test_every_answer_is_one_that_the_document_declares(town: Town, caller: str)
                 case.validate_response(answer, checks=CHECKS)
 
             conforms()
+
+
+def ask(town: Town, method: str, path: str, caller: str = "nobody", **options: Any) -> httpx2.Response:
+    headers = {**town.headers[caller], **options.pop("headers", {})}
+    return httpx2.request(method, town.served.address + path, headers=headers, trust_env=False, **options)
+
+
+@pytest.mark.parametrize("path", ["/", "/track", "/insights", "/live", "/ready", "/v1/departments"])
+def test_whoever_asks_for_the_head_gets_it_without_a_body(town: Town, path: str) -> None:
+    answer, whole = ask(town, "HEAD", path), ask(town, "GET", path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == whole.headers["content-type"]
+
+
+@pytest.mark.parametrize("call", ["reopening", "withdrawal"])
+def test_a_call_of_which_every_field_is_optional_needs_no_body(town: Town, call: str) -> None:
+    number, code = list(town.codes.items())[-1]
+    code_of = {"Authorization": f"Code {code}"}
+    for body in ({}, {"content": b""}, {"json": {}}, {"json": {"reason": None}}):
+        assert ask(town, "POST", f"/v1/feedback/{number}/{call}", headers=code_of, **body).status_code == 202
+
+
+def test_a_moment_that_figures_cannot_go_back_to_is_refused_and_not_ignored(town: Town) -> None:
+    for call in ("summary", "series?by=state", "flow"):
+        path = f"/v1/insights/{call}{'&' if '?' in call else '?'}as_of=2020-01-01T00:00:00Z"
+        answer = ask(town, "GET", path, "supervisor")
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [{"location": "/query/as_of", "code": "not_offered"}]
