@@ -131,7 +131,8 @@ def test_whoever_asks_for_the_head_gets_it_without_a_body(town: Town, path: str)
 def test_a_call_of_which_every_field_is_optional_needs_no_body(town: Town, call: str) -> None:
     number, code = list(town.codes.items())[-1]
     code_of = {"Authorization": f"Code {code}"}
-    for body in ({}, {"content": b""}, {"json": {}}, {"json": {"reason": None}}):
+    bodies: list[dict[str, Any]] = [{}, {"content": b""}, {"json": {}}, {"json": {"reason": None}}]
+    for body in bodies:
         assert ask(town, "POST", f"/v1/feedback/{number}/{call}", headers=code_of, **body).status_code == 202
 
 
