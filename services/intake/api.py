@@ -184,7 +184,7 @@ def audit(looks: Looks) -> APIRouter:
     """`/v1/audit`."""
     routes = APIRouter(prefix="/v1/audit", tags=["audit"], dependencies=[Depends(requires("audit.read"))])
 
-    @routes.get("")
+    @routes.get("", responses=problems(401, 403))
     async def list_looks(
         number: Annotated[str, Query(max_length=40)],
         limit: Annotated[int, Query(ge=1, le=500)] = 100,

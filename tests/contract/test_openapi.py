@@ -44,7 +44,7 @@ CHECKS = [
     response_schema_conformance,
     response_headers_conformance,
 ]
-EXAMPLES = 8
+EXAMPLES = 6
 """Requests for each operation and each caller."""
 
 TEXTS = ("和平路的路灯不亮了", "The water pipe in Garden Street has burst", "公交车总是晚点", "嗯")
