@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import httpx2
 import typer
@@ -31,7 +31,7 @@ app.add_typer(users, name="users")
 app.add_typer(keys, name="keys")
 app.add_typer(letters, name="dead-letters")
 
-Name = Annotated[str, typer.Argument(help="intake, routing, notify or analytics", metavar="SERVICE")]
+Name = Annotated[Literal["intake", "routing", "notify", "analytics"], typer.Argument(help="one of the four")]
 
 
 @app.command()

@@ -68,6 +68,8 @@ def told(work: Callable[[httpx2.AsyncClient], Awaitable[None]]) -> None:
         give_up("the running process went away: run the command again")
     except HuiyinError as error:
         give_up(str(error))
+    except OSError as error:
+        give_up(f"{error.filename}: {error.strerror}")
 
 
 def give_up(sentence: str) -> None:

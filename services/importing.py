@@ -54,7 +54,7 @@ async def import_table(
                 results = await send(client, "/v1/feedback/batch", [row.line for row in rows], clock)
             except (httpx2.TransportError, Misconfigured) as error:
                 raise Misconfigured(
-                    f"stopped after row {confirmed} ({error or type(error).__name__}): run it again"
+                    f"stopped after row {confirmed} ({str(error) or type(error).__name__}): run it again"
                 ) from None
             for row, result in zip(rows, results, strict=True):
                 if result["status"] == 201:

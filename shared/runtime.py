@@ -207,10 +207,12 @@ def _control_socket(folder: Path) -> Iterator[socket.socket]:
 
 
 def _port(settings: PlatformSettings) -> socket.socket:
+    """The public port, taken before the files are opened: links need its number. Who comes early waits."""
     try:
         return socket.create_server((settings.host, settings.port), reuse_port=False)
     except OSError as error:
-        raise Misconfigured(f"port {settings.port} of {settings.host} cannot be used: {error.strerror}") from None
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise Misconfigured(f"port {settings.port} of {settings.host} cannot be used: {reason}") from None
 
 
 async def serve(
@@ -225,10 +227,12 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
+        port = stack.enter_context(contextlib.closing(_port(settings)))
+        host, number, *_ = port.getsockname()
+        settings = settings.model_copy(update={"port": number})
         installation = await stack.enter_async_context(
             opened(services, settings, prelude.begins) if prelude else opened(services, settings)
         )
-        port = stack.enter_context(contextlib.closing(_port(settings)))
         control = stack.enter_context(_control_socket(settings.data))
         public = Server(server_config(installation.app, GRACE))
         private = Server(server_config(as_operator(installation.app), GRACE))
@@ -246,13 +250,14 @@ async def serve(
             else:
                 await _cancelled([playing])
         if not stop.is_set():
-            host, number, *_ = port.getsockname()
             for line in (*_addresses(f"http://{host}:{number}"), *more):
                 say(line)
         await asyncio.wait([waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         log("runtime").info("stopping")
         installation.health.stopping = True
+        if stop.is_set():
+            await installation.clock.sleep(settings.drain)
         public.should_exit = private.should_exit = True
         await asyncio.wait(serving, timeout=GRACE)
 

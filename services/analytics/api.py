@@ -11,6 +11,7 @@ from services.analytics.handlers.insights import By, FlowShown, Insights, Langua
 from services.analytics.store import Window
 from shared.errors import FieldError, Invalid
 from shared.http.access import Principal, caller
+from shared.http.problems import problems
 
 
 def _moment(name: str, text: str | None, zone: ZoneInfo) -> datetime | None:
@@ -25,11 +26,14 @@ def _moment(name: str, text: str | None, zone: ZoneInfo) -> datetime | None:
 
 def router(insights: Insights) -> APIRouter:
     """The calls under `/v1/insights`."""
-    routes = APIRouter(prefix="/v1/insights", tags=["insights"])
+    routes = APIRouter(prefix="/v1/insights", tags=["insights"], responses=problems(401))
     From = Annotated[str | None, Query(alias="from", max_length=40, description="received at or after")]
     To = Annotated[str | None, Query(alias="to", max_length=40, description="received before")]
+    AsOf = Annotated[str | None, Query(max_length=200, deprecated=True, description="refused: figures are as of now")]
 
-    async def window(since: From = None, until: To = None) -> Window:
+    async def window(since: From = None, until: To = None, as_of: AsOf = None) -> Window:
+        if as_of is not None:
+            raise Invalid([FieldError("/query/as_of", "not_offered")])
         zone = ZoneInfo((await insights.organisation()).time_zone)
         found = Window(_moment("from", since, zone), _moment("to", until, zone))
         if found.since and found.until and found.since >= found.until:

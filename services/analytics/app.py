@@ -52,6 +52,7 @@ SERVICE = Service(
         counting(events.CaseReopened, count_case),
         counting(events.CaseWithdrawn, count_case),
         counting(events.CaseOverdue, count_case),
+        counting(events.CaseRescheduled, count_case),
         on(events.OrganisationPublished, keep_organisation),
     ),
     emits=(),

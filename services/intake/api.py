@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ValidationError
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from services.intake.channels.submission import NewFeedback, Reason, Verdict, Words, idempotency_key, scope_of
@@ -15,8 +15,10 @@ from services.intake.handlers.submitter import Submitter
 from services.intake.store import Looks
 from shared.clock import Moment, rfc3339
 from shared.errors import FieldError, Invalid
+from shared.events.routing import State
 from shared.http.access import Access, requires
 from shared.http.edge import Answer, Asked, Door
+from shared.http.problems import problems
 from shared.http.rates import Rate
 from shared.http.strict import fields_of, strict_json
 
@@ -52,6 +54,39 @@ class LookList(BaseModel):
     next: str | None
 
 
+class SeenStep(BaseModel):
+    """A step of the case. `department` is None while nobody is charged with it."""
+
+    at: Moment
+    state: State
+    department: str | None
+
+
+class SeenMessage(BaseModel):
+    """Words of either side. `text` is None where they were erased."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    at: Moment
+    from_: Annotated[Literal["citizen", "staff"], Field(alias="from")]
+    text: str | None
+
+
+class Seen(BaseModel):
+    """Where the case stands, as its submitter sees it. `deadline` is None for old feedback, and until routing has it."""
+
+    number: str
+    state: State
+    kind: str | None
+    category: str | None
+    department: str | None
+    deadline: Moment | None
+    received_at: Moment
+    place: str | None
+    timeline: list[SeenStep]
+    messages: list[SeenMessage]
+
+
 def receipt(given: Receipt, base: str) -> bytes:
     """The ready-made answer to a submission."""
     return to_json(
@@ -84,14 +119,21 @@ def door(reception: Reception, access: Access, rate: Rate, base: str) -> Door:
 
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key")]
-Code = Annotated[str | None, Header(alias="Authorization", description="`Code …`, from the receipt")]
+Code = Annotated[
+    str | None,
+    Security(
+        APIKeyHeader(
+            name="Authorization", scheme_name="Code", description="`Code …`, from the receipt", auto_error=False
+        )
+    ),
+]
 
 
 def router(reception: Reception, submitter: Submitter, submit: Door) -> APIRouter:
     """The calls under `/v1/feedback`."""
     routes = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 
-    @routes.post("", status_code=201, response_model=Accepted)
+    @routes.post("", status_code=201, response_model=Accepted, responses=problems(401, 429))
     async def submit_feedback(request: Request, body: NewFeedback, key: Key = None) -> Response:
         """Submit. The edge calls the door before this route, which is what the OpenAPI document shows of it."""
         del body, key
@@ -101,59 +143,48 @@ def router(reception: Reception, submitter: Submitter, submit: Door) -> APIRoute
         answer = await submit(asked)
         return Response(answer.body, answer.status, media_type="application/json")
 
-    @routes.get("/{number}")
-    async def follow(number: str, code: Code = None) -> dict[str, Any]:
+    @routes.get("/{number}", responses=problems(404))
+    async def follow(number: str, code: Code = None) -> Seen:
         """Where the case stands, for whoever holds its code; routing need not be up."""
-        found = await submitter.status(await submitter.identify(number, code))
-        seen: dict[str, Any] = _told(found)
-        return seen
+        return Seen.model_validate(await submitter.status(await submitter.identify(number, code)))
 
-    @routes.post("/{number}/messages", status_code=201)
+    @routes.post("/{number}/messages", status_code=201, responses=problems(404))
     async def add_message(number: str, body: Words, code: Code = None, key: Key = None) -> MessageAccepted:
         """Add a message; at most 200 a case."""
         kept = await submitter.identify(number, code)
         return MessageAccepted(id=await submitter.add_message(kept, body.text, idempotency_key(key)))
 
-    @routes.post("/{number}/rating", status_code=202)
+    @routes.post("/{number}/rating", status_code=202, response_class=Response, responses=problems(404))
     async def rate(number: str, body: Verdict, code: Code = None, key: Key = None) -> Response:
         """Give a verdict: solved closes the case, unsolved reopens it."""
         kept = await submitter.identify(number, code)
         await submitter.rate(kept, body.model_dump(exclude_none=True), idempotency_key(key))
         return Response(status_code=202)
 
-    @routes.post("/{number}/reopening", status_code=202)
-    async def reopen(number: str, body: Reason, code: Code = None, key: Key = None) -> Response:
+    @routes.post("/{number}/reopening", status_code=202, response_class=Response, responses=problems(404))
+    async def reopen(number: str, body: Reason | None = None, code: Code = None, key: Key = None) -> Response:
         """Say that it is not settled."""
-        await submitter.reopen(await submitter.identify(number, code), body.reason, idempotency_key(key))
+        await submitter.reopen(
+            await submitter.identify(number, code), body.reason if body else None, idempotency_key(key)
+        )
         return Response(status_code=202)
 
-    @routes.post("/{number}/withdrawal", status_code=202)
-    async def withdraw(number: str, body: Reason, code: Code = None, key: Key = None) -> Response:
+    @routes.post("/{number}/withdrawal", status_code=202, response_class=Response, responses=problems(404))
+    async def withdraw(number: str, body: Reason | None = None, code: Code = None, key: Key = None) -> Response:
         """Take it back."""
-        await submitter.withdraw(await submitter.identify(number, code), body.reason, idempotency_key(key))
+        await submitter.withdraw(
+            await submitter.identify(number, code), body.reason if body else None, idempotency_key(key)
+        )
         return Response(status_code=202)
 
     return routes
-
-
-def _told(value: Any) -> Any:
-    """Times as RFC 3339, everything else as it is."""
-    match value:
-        case datetime():
-            return rfc3339(value)
-        case dict():
-            return {name: _told(item) for name, item in value.items()}
-        case list():
-            return [_told(item) for item in value]
-        case _:
-            return value
 
 
 def audit(looks: Looks) -> APIRouter:
     """`/v1/audit`."""
     routes = APIRouter(prefix="/v1/audit", tags=["audit"], dependencies=[Depends(requires("audit.read"))])
 
-    @routes.get("")
+    @routes.get("", responses=problems(401, 403))
     async def list_looks(
         number: Annotated[str, Query(max_length=40)],
         limit: Annotated[int, Query(ge=1, le=500)] = 100,

@@ -75,6 +75,7 @@ SERVICE = Service(
         on(events.CaseClosed, show_progress),
         on(events.CaseReopened, show_progress),
         on(events.CaseWithdrawn, show_progress),
+        on(events.CaseRescheduled, show_progress),
         on(events.OrganisationPublished, keep_organisation),
     ),
     emits=(FeedbackReceived, FeedbackSupplemented, FeedbackRated, FeedbackReopened, FeedbackWithdrawn),

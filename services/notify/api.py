@@ -16,6 +16,7 @@ from shared.clock import Clock, Moment
 from shared.delivery.organisation import OrganisationCopy
 from shared.errors import NotFound
 from shared.http.access import Principal, requires
+from shared.http.problems import problems
 from shared.store.documents import Decision, Kept
 
 
@@ -70,7 +71,7 @@ def router(deliveries: Deliveries, organisation: OrganisationCopy, clock: Clock)
         parents = {d.id: d.parent for d in announced.content.departments} if announced else {}
         return _within(case.department, principal.scope.departments, parents)
 
-    @routes.get("")
+    @routes.get("", responses=problems(401, 403))
     async def list_deliveries(
         number: Annotated[str, Query(max_length=40)],
         principal: Annotated[Principal, Depends(requires("deliveries.read"))],
@@ -81,7 +82,7 @@ def router(deliveries: Deliveries, organisation: OrganisationCopy, clock: Clock)
             return DeliveryList(items=[])
         return DeliveryList(items=[DeliveryShown.of(delivery) for delivery in kept.value.deliveries])
 
-    @routes.post("/{id}/replay")
+    @routes.post("/{id}/replay", responses=problems(401, 403, 404, 409))
     async def replay_delivery(
         id: str, principal: Annotated[Principal, Depends(requires("deliveries.replay"))]
     ) -> DeliveryShown:

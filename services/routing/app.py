@@ -20,6 +20,7 @@ from services.routing.handlers import (
     hear_citizen,
     open_case,
     reopen_case,
+    reschedule_cases,
     take_rating,
     withdraw_case,
 )
@@ -67,6 +68,7 @@ def build(platform: Platform) -> Wiring:
         documents={"case": cases.documents},
         knows=lambda: knowledge,
         timers=[Timer(cases.documents, fire_timer)],
+        jobs=[lambda: reschedule_cases(cases, announced, organisation, platform.clock)],
         start=lambda: announce_organisation(announced, organisation, platform.clock),
     )
 
@@ -98,6 +100,7 @@ SERVICE = Service(
         events.CaseWithdrawn,
         events.CaseNoted,
         events.CaseOverdue,
+        events.CaseRescheduled,
         events.OrganisationPublished,
     ),
     build=build,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.routing.classifier import Classifier
@@ -26,6 +26,8 @@ from shared.events.intake import (
 from shared.events.routing import OrganisationPublished
 from shared.http.access import Principal
 from shared.store.documents import Decision, Documents, Kept
+from shared.store.port import Done
+from shared.telemetry.logs import log
 from shared.vault.vault import Unopenable, Vault
 
 SYSTEM = Actor(kind="system")
@@ -88,9 +90,46 @@ async def announce_organisation(sources: Documents[Source], organisation: Organi
             organisation_version=organisation.version,
             content=organisation.published(),
         )
-        return Decision(Source(organisation.version), (event,))
+        return Decision(Source(organisation.version, kept.value.scheduled if kept else None), (event,))
 
     await sources.change(KEY, decide)
+
+
+async def reschedule_cases(cases: Cases, sources: Documents[Source], organisation: Organisation, clock: Clock) -> None:
+    """Bring every open case's deadline to the calendar of an organisation that is new. Begun again, it goes on."""
+    source = await sources.get(KEY)
+    if source is None or source.value.scheduled == organisation.version:
+        return
+    total = 0
+    while changed := await _reschedule_once(cases, organisation, clock):
+        total += changed
+    if total:
+        log("routing").info("deadlines follow the new calendar", cases=total)
+    await sources.change(
+        KEY, lambda kept: Decision(replace(kept.value, scheduled=organisation.version)) if kept else None
+    )
+
+
+async def _reschedule_once(cases: Cases, organisation: Organisation, clock: Clock) -> int:
+    """One way through the open cases, a commit a page; how many changed. Moved ones may be met again, unchanged."""
+
+    def decide(kept: Kept[Case] | None) -> Decision[Case] | None:
+        if kept is None:
+            return None
+        done = work.reschedule(kept.value, Turn.on(kept.value, clock.now(), SYSTEM, organisation))
+        return _decision(done) if done else None
+
+    changed, cursor = 0, None
+    while True:
+        page, cursor = await cases.with_deadline(cursor)
+        decided = [(kept, decision) for kept in page if (decision := decide(kept))]
+        outcomes = await cases.documents.write([cases.documents.replace(*each) for each in decided]) if decided else []
+        for (kept, _), outcome in zip(decided, outcomes, strict=True):
+            if not isinstance(outcome, Done):
+                await cases.documents.change(kept.id, decide)
+        changed += len(decided)
+        if cursor is None:
+            return changed
 
 
 @dataclass(frozen=True, slots=True)

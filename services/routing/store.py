@@ -38,9 +38,10 @@ SOURCE = Collection("organisation-source", "record")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The organisation file that was announced last, by its SHA-256."""
+    """The organisation file that was announced last, and the one by whose calendar all deadlines are: their SHA-256."""
 
     version: str
+    scheduled: str | None = None
 
 
 def sources(store: DocumentStore, clock: Clock) -> Documents[Source]:
@@ -103,6 +104,10 @@ class Cases:
         after, _ = await self.documents.find(Query(where, order="urgency", since=case.urgency, until=DONE, limit=2))
         others = [kept.value.number for kept in after if kept.value.number != case.number]
         return before[0].value.number if before else None, others[0] if others else None
+
+    async def with_deadline(self, cursor: str | None, limit: int = 200) -> tuple[list[Kept[Case]], str | None]:
+        """One page of the open cases that have a deadline, the earliest first, and the cursor of the next."""
+        return await self.documents.find(Query(order="urgency", since="1", until="2", limit=limit), cursor)
 
     async def change(self, id: str, scope: Scope, decide: Callable[[Kept[Case]], Decision[Case] | None]) -> Kept[Case]:
         """Read, decide, write under the guard, and again where someone was faster: the case as it is kept now.

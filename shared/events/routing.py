@@ -159,6 +159,19 @@ class CaseNoted(CaseEvent):
     text: Sealed
 
 
+class CaseRescheduled(CaseEvent):
+    """The organisation's calendar changed, and with it the deadline: the same working time from the same moment.
+
+    `previous` is the deadline until now; `overdue` whether the new one, too, has passed. `organisation_version` is the
+    SHA-256 of the file that has the calendar.
+    """
+
+    type: ClassVar[str] = "case.rescheduled"
+    previous: Moment
+    overdue: bool
+    organisation_version: str
+
+
 class CaseOverdue(CaseEvent):
     """The deadline has passed unanswered. `revision` is the timer's, so a moved deadline ignores old firings."""
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Security
 from fastapi.routing import iter_route_contexts
+from fastapi.security import HTTPBearer
 
 from shared.clock import Clock, Ids
 from shared.errors import Forbidden, NotAuthorised, NotDeclared, NotFound
@@ -113,6 +114,10 @@ async def session_of(request: Request) -> SignedIn | None:
     return found
 
 
+BEARER = HTTPBearer(scheme_name="Key", description="From `huiyin keys create`", auto_error=False)
+"""What OpenAPI says of how to show who one is."""
+
+
 async def caller(request: Request) -> Principal | None:
     """A dependency: who is calling, or None. A wrong key is refused even where none is needed.
 
@@ -159,7 +164,8 @@ def requires(permission: str) -> Callable[[Request], Awaitable[Principal]]:
     if permission not in PERMISSIONS:
         raise NotDeclared(f"there is no permission {permission}")
 
-    async def permitted(request: Request) -> Principal:
+    async def permitted(request: Request, declared: object = Security(BEARER)) -> Principal:
+        del declared  # for OpenAPI; `caller` reads the header itself
         principal = await caller(request)
         if principal is None:
             raise NotAuthorised()

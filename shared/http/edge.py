@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.types import Message, Receive, Scope, Send
@@ -18,7 +19,7 @@ from shared.errors import NotDeclared, Unavailable
 from shared.http.access import Access, undeclared_routes
 from shared.http.health import Health
 from shared.http.limits import Incoming, check_query, read_headers, replayed
-from shared.http.problems import MEDIA, SCHEMA, body_of, handle_errors, instance_of, problem_of
+from shared.http.problems import ANYWHERE, MEDIA, SCHEMA, body_of, handle_errors, instance_of, problem_of, problems
 from shared.http.server import Server, as_operator, server_config
 from shared.http.strict import fields_of, strict_json
 from shared.settings import PlatformSettings
@@ -98,14 +99,14 @@ def build_app(
 
     Raises `NotDeclared` for a route that is not public and declares no permission.
     """
-    app = FastAPI(
+    app = _App(
         title="Huiyin",
         version="1",
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
-        responses={"default": {"description": "A problem", "content": {MEDIA: {"schema": dict(SCHEMA)}}}},
+        responses=problems(*ANYWHERE),
     )
     app.state.access = access
     app.include_router(health.router())
@@ -115,6 +116,14 @@ def build_app(
     if undeclared := undeclared_routes(app):
         raise NotDeclared(f"no permission is declared for {', '.join(undeclared)}")
     return Edge(app, doors, settings, clock, ids, streams)
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document; every status that an operation may answer is declared in it."""
+        document = super().openapi()
+        document["components"]["schemas"]["Problem"] = dict(SCHEMA)
+        return document
 
 
 class Edge:
@@ -141,6 +150,8 @@ class Edge:
             return
         started = self._clock.monotonic()
         scope.setdefault("huiyin.operator", False)
+        if scope["method"] == "HEAD":  # the server sends no body to it
+            scope = {**scope, "method": "GET"}
         incoming, outgoing = Incoming(receive), _Outgoing(send, self._security)
         door = self._doors.get((scope["method"], scope["path"]))
         try:

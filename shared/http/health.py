@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 
 from shared.errors import NotFound
 from shared.http.access import caller
+from shared.http.problems import problems
 from shared.telemetry.metrics import REGISTRY
 
 Check = Callable[[], Awaitable[str | None]]
@@ -20,6 +22,13 @@ Check = Callable[[], Awaitable[str | None]]
 
 PATIENCE = 3.0
 """Seconds a check may take before it counts as not ready."""
+
+
+class Readiness(BaseModel):
+    """`reasons`: what is not ready → why."""
+
+    ready: bool
+    reasons: dict[str, str]
 
 
 @dataclass
@@ -47,18 +56,18 @@ class Health:
         """`/live`, `/ready`, `/metrics`."""
         routes = APIRouter(tags=["health"])
 
-        @routes.get("/live")
+        @routes.get("/live", response_class=PlainTextResponse)
         async def live() -> PlainTextResponse:
             """The event loop turns."""
             return PlainTextResponse("live\n")
 
-        @routes.get("/ready", responses={503: {"description": "not ready, with the reasons"}})
+        @routes.get("/ready", response_model=Readiness, responses={503: {"model": Readiness}})
         async def ready() -> JSONResponse:
             """Whether new work is welcome."""
             reasons = await self.reasons()
             return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
-        @routes.get("/metrics")
+        @routes.get("/metrics", response_class=PlainTextResponse, responses=problems(401, 404))
         async def metrics(request: Request) -> Response:
             """Prometheus text; for loopback and for the operations role."""
             if not _local(request):

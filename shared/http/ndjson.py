@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 
 from shared.errors import FieldError, Invalid, Problem, TooLarge
 from shared.http.problems import body_of
 
+MEDIA = "application/x-ndjson"
 LINES = 10_000
 LINE_BYTES = 256 * 1024
 
@@ -78,4 +80,11 @@ def answer(results: Sequence[bytes]) -> StreamingResponse:
         for start in range(0, len(results), TOGETHER):
             yield b"".join(results[start : start + TOGETHER])
 
-    return StreamingResponse(pieces(), media_type="application/x-ndjson")
+    return StreamingResponse(pieces(), media_type=MEDIA)
+
+
+def schema_of(shape: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI says of NDJSON: its lines, as the items of an array."""
+    items = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+    items.pop("$defs", None)
+    return {MEDIA: {"schema": {"type": "array", "items": items}}}

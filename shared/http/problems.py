@@ -36,7 +36,16 @@ SCHEMA: Mapping[str, Any] = {
         },
     },
 }
-"""What OpenAPI says of every error."""
+"""What OpenAPI says of every error, as its component `Problem`."""
+
+ANYWHERE = (400, 408, 413, 415, 422, 431, 503)
+"""What the edge may answer to a request of any route."""
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of the errors that a route itself may answer."""
+    content = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def told(status: int, slug: str | None = None, title: str | None = None, **headers: str) -> Problem:

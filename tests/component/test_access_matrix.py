@@ -73,7 +73,7 @@ GUARDED = {
     "GET /v1/audit": Guarded("audit.read", query={"number": "{number}"}),
     "GET /desk": Guarded("cases.read", "list"),
     "GET /desk/rows/{number}": Guarded("cases.read", "case"),
-    "GET /desk/{rest:path}": Guarded("cases.read"),
+    "GET /desk/{rest}": Guarded("cases.read"),
     "GET /desk/cases/{number}": Guarded("cases.read", "case"),
     "POST /desk/cases/{number}/{name}": Guarded("cases.work", "case", form={"version": "999", "text": "."}),
     "GET /desk/handed-over": Guarded("cases.read", query={"number": "{number}", "department": "water"}),
@@ -119,12 +119,12 @@ HOLDERS = {
         "supervisor", "operations",
     },
     "deliveries.replay": {"supervisor", "operations"},
-    "people.manage": {"admin"},
     "contact.unmask": {
         "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",
         "phone operator", "supervisor",
     },
     "audit.read": {"auditor", "supervisor"},
+    "people.manage": {"admin"},
     "cases.import": set(),
 }  # fmt: skip
 """Permission → who holds it: written down once more, so that a slip in the code is not repeated here."""
@@ -146,7 +146,7 @@ class Town:
     def routes(self) -> dict[str, Any]:
         """Every route of the installation: method and path → what it depends on."""
         return {
-            f"{method} {route.path}": getattr(route, "dependant", None)
+            f"{method} {(route.path or '').replace(':path', '')}": getattr(route, "dependant", None)
             for route in iter_route_contexts(self.installation.app.app.routes)
             for method in route.methods or ()
             if method != "HEAD"
@@ -172,8 +172,10 @@ class Town:
         self.unknown = f"{digits[:8]}-{digits[8:]}-{check_digit(digits)}"
 
         async def routed() -> bool:
-            path = f"/v1/cases/{self.number}"
-            return (await self.client.get(path, headers=self.headers["supervisor", "key"])).status_code == 200
+            """Routing has the case, and intake has heard whose it is."""
+            paths = (f"/v1/cases/{self.number}", f"/v1/feedback/{self.number}/contact?reason=visit")
+            asked = [await self.client.get(path, headers=self.headers["case worker", "key"]) for path in paths]
+            return all(answer.status_code == 200 for answer in asked)
 
         await eventually(routed, within=30)
 

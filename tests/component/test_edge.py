@@ -365,8 +365,9 @@ async def test_figures_are_for_this_machine_and_for_operations(behind: Behind, c
 
 async def test_the_interface_describes_itself_and_shows_no_pages_for_it(client: httpx2.AsyncClient) -> None:
     described = (await client.get("/openapi.json")).json()
-    default = described["paths"]["/notes"]["post"]["responses"]["default"]
-    assert "application/problem+json" in default["content"]
-    assert "422" not in described["paths"]["/notes"]["post"]["responses"]
+    responses = described["paths"]["/notes"]["post"]["responses"]
+    assert set(responses) == {"201", "400", "408", "413", "415", "422", "431", "503"}
+    assert set(responses["422"]["content"]) == {"application/problem+json"}
+    assert "Problem" in described["components"]["schemas"]
     assert (await client.get("/docs")).status_code == (await client.get("/redoc")).status_code == 404
     json.dumps(described)

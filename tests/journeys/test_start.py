@@ -59,6 +59,21 @@ async def test_a_mistake_in_the_organisation_file_names_file_line_and_field(tmp_
     assert any(character.isdigit() for character in line)
 
 
+async def test_links_lead_to_the_port_and_a_command_that_fails_says_why_in_one_line(town: Town) -> None:
+    assert town.settings["HUIYIN_PORT"] == "0"
+    links = (await town.say("路灯不亮"))["links"]
+    assert all(link.startswith(f"{town.address}/") for link in links.values())
+    for words, line in (
+        (("dump", "intake", "/no/such/folder/dump"), "huiyin: /no/such/folder/dump: No such file or directory"),
+        (("dead-letters", "show", "routing", "1/2"), "huiyin: Not found"),
+        (("import", str(town.log), "--map", "a=text"), f"huiyin: {town.log.name} has no column a"),
+    ):
+        refused = town.command(*words, check=False)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.strip().splitlines()[-1] == line
+    assert "'nowhere'" in town.command("rebuild", "nowhere", check=False).stderr
+
+
 async def test_a_setting_that_makes_no_sense(tmp_path: Path) -> None:
     assert "HUIYIN_PORT" in refused(Town(tmp_path), HUIYIN_PORT="eighty")
 

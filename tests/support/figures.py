@@ -46,6 +46,7 @@ EXTRA: dict[type[CaseEvent], dict[str, Any]] = {
     routing.CaseClosed: {"cause": "silence"},
     routing.CaseReopened: {"cause": "reopening"},
     routing.CaseOverdue: {"timer": "deadline", "due": MONDAY, "revision": 1},
+    routing.CaseRescheduled: {"previous": MONDAY, "overdue": False, "organisation_version": "2"},
     routing.CaseNoted: {"text": SEALED},
 }
 
@@ -158,6 +159,8 @@ def _next(chance: random.Random, state: str) -> tuple[type[CaseEvent] | None, st
         return routing.CaseNoted, state
     if aside < 0.25 and state not in ("answered", "closed", "withdrawn"):
         return routing.CaseOverdue, state
+    if aside < 0.3:
+        return routing.CaseRescheduled, state  # to a deadline that has not passed
     if not steps:
         return None, state
     move = chance.choice([*steps, *(step for step in steps if step != "withdrawal")])
@@ -224,6 +227,8 @@ def _is_overdue(story: Life) -> bool:
             return False
         if isinstance(event, routing.CaseOverdue):
             return True
+        if isinstance(event, routing.CaseRescheduled):
+            return event.overdue
     return False
 
 

@@ -26,7 +26,7 @@ from shared.http.health import Health
 from shared.service import Platform, Wiring
 from shared.settings import PlatformSettings
 from shared.store.documents import Decision, Documents, Kept
-from shared.store.port import Collection
+from shared.store.port import Collection, DocumentStore
 from shared.store.sqlite import SqliteStore
 from shared.vault.vault import COLLECTIONS as VAULT
 from shared.vault.vault import Keys, Vault
@@ -119,9 +119,14 @@ class Town:
 
 
 @asynccontextmanager
-async def chengchuan(folder: Path, **given: Any) -> AsyncIterator[Town]:
-    """A town whose data lie in `folder`, with these settings of the platform."""
-    clock = ManualClock(MONDAY)
+async def chengchuan(
+    folder: Path,
+    now: datetime = MONDAY,
+    wrap: Callable[[DocumentStore], DocumentStore] = lambda store: store,
+    **given: Any,
+) -> AsyncIterator[Town]:
+    """A town whose data lie in `folder`, with these settings of the platform. `wrap` goes around routing's store."""
+    clock = ManualClock(now)
     ids = SystemIds(clock)
     settings = PlatformSettings(data=folder, **given)
     async with AsyncExitStack() as closing:
@@ -136,7 +141,7 @@ async def chengchuan(folder: Path, **given: Any) -> AsyncIterator[Town]:
         closing.push_async_callback(vault.close)
         access_store = await store("access", ACCESS)
         access = Access(access_store, ids, clock, settings.link_base)
-        wiring = SERVICE.build(Platform(settings, clock, ids, own, vault.held_by(SERVICE.opens), access))
+        wiring = SERVICE.build(Platform(settings, clock, ids, wrap(own), vault.held_by(SERVICE.opens), access))
         assert wiring.start
         await wiring.start()
         app = build_app(

@@ -8,7 +8,7 @@ from services.analytics.domain.cases import UNSPECIFIED, CaseFigures, Reached, m
 from services.analytics.domain.flow import WHOLE, step
 from shared.delivery.subscription import Counted
 from shared.events.intake import FeedbackReceived
-from shared.events.routing import CaseEvent, CaseOverdue
+from shared.events.routing import CaseEvent, CaseOverdue, CaseRescheduled
 
 SETTLED = frozenset({"answered", "closed", "withdrawn"})
 """States in which nothing is overdue."""
@@ -42,13 +42,19 @@ def count_case(case: CaseFigures | None, event: CaseEvent) -> Counted[CaseFigure
         department=event.department,
         area=event.area or UNSPECIFIED,
         state=event.to,
-        overdue=event.to not in SETTLED and (case.overdue or isinstance(event, CaseOverdue)),
+        overdue=event.to not in SETTLED and _overdue(case, event),
     )
     if event.to != case.state and case.last:
         now = Reached(event.at, event.actor.kind == "import")
         steps = (*case.steps, *_steps(case, case.last, event.to, now))
         after = replace(after, last=now, reached={event.to: now, **case.reached}, steps=steps)
     return Counted(after, moved(case, after))
+
+
+def _overdue(case: CaseFigures, event: CaseEvent) -> bool:
+    if isinstance(event, CaseRescheduled):
+        return event.overdue
+    return case.overdue or isinstance(event, CaseOverdue)
 
 
 def _steps(case: CaseFigures, last: Reached, state: str, now: Reached) -> list[str]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
-from pydantic import StringConstraints, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from services.intake.channels.submission import KEY, Channel, NewFeedback, scope_of
 from services.intake.handlers.reception import Receipt, Reception, Submission
 from shared.clock import Clock
 from shared.errors import Invalid, Malformed, Problem
 from shared.http.access import Principal, requires
-from shared.http.ndjson import answer, business_time, lines_of, refusal, result
+from shared.http.ndjson import answer, business_time, lines_of, refusal, result, schema_of
+from shared.http.problems import problems
 from shared.http.strict import fields_of, strict_json
 
 GROUP = 500
@@ -34,11 +35,27 @@ class BatchLine(NewFeedback):
     live: bool = False
 
 
+class BatchResult(BaseModel):
+    """What became of the line with this number. `problem` is there where `status` is not 201."""
+
+    line: int
+    status: int
+    id: str = ""
+    number: str = ""
+    code: str = ""
+    problem: dict[str, Any] = {}
+
+
 def router(reception: Reception, clock: Clock) -> APIRouter:
     """The one call."""
     routes = APIRouter(tags=["feedback"])
 
-    @routes.post("/v1/feedback/batch", response_class=StreamingResponse)
+    @routes.post(
+        "/v1/feedback/batch",
+        response_class=StreamingResponse,
+        responses={200: {"content": schema_of(BatchResult)}, **problems(401, 403)},
+        openapi_extra={"requestBody": {"required": True, "content": schema_of(BatchLine)}},
+    )
     async def receive_batch(
         request: Request, principal: Annotated[Principal, Depends(requires("feedback.import"))]
     ) -> StreamingResponse:

@@ -38,7 +38,7 @@ def router(reception: Reception, submitter: Submitter, clock: Clock) -> APIRoute
     """The one call."""
     routes = APIRouter(tags=["feedback"])
 
-    @routes.post("/v1/feedback/follow-ups", response_class=StreamingResponse)
+    @routes.post("/v1/feedback/follow-ups", response_class=StreamingResponse, include_in_schema=False)
     async def take_follow_ups(
         request: Request, principal: Annotated[Principal, Depends(requires("cases.import"))]
     ) -> StreamingResponse:

@@ -11,6 +11,7 @@ from services.intake.handlers.contacts import Contact, Contacts
 from services.intake.pages.site import Site
 from shared.errors import Busy, Forbidden, NotFound, Unavailable
 from shared.http.access import Principal, requires
+from shared.http.problems import problems
 
 Reason = Literal["call-back", "visit", "verify", "deliver-answer", "other"]
 """Why somebody looks. A code, so that it may stand in an address."""
@@ -28,7 +29,11 @@ def router(contacts: Contacts, site: Site) -> APIRouter:
     """`/v1/feedback/{number}/contact`."""
     routes = APIRouter(tags=["feedback"])
 
-    @routes.get("/v1/feedback/{number}/contact", response_model=None, responses={200: {"model": ContactShown}})
+    @routes.get(
+        "/v1/feedback/{number}/contact",
+        response_model=None,
+        responses={200: {"model": ContactShown, "content": {"text/html": {}}}, **problems(401, 403, 404)},
+    )
     async def contact(
         request: Request,
         number: str,

@@ -83,7 +83,7 @@ def router(cases: Cases, desk: Desk, organisation: Organisation, clock: Clock) -
     """The one call."""
     routes = APIRouter()
 
-    @routes.post("/v1/cases/batch", response_class=StreamingResponse)
+    @routes.post("/v1/cases/batch", response_class=StreamingResponse, include_in_schema=False)
     async def take_moves(
         request: Request, principal: Principal = Depends(requires("cases.import"))
     ) -> StreamingResponse:

@@ -18,6 +18,7 @@ from shared.clock import valid_number
 from shared.errors import FieldError, Invalid, NeedsVersion, NotFound
 from shared.events.routing import State
 from shared.http.access import Principal, requires
+from shared.http.problems import problems
 from shared.store.documents import Kept
 
 VERSION = re.compile(r'(?:W/)?"(\d{1,9})"', re.ASCII)
@@ -51,7 +52,7 @@ def router(cases: Cases, desk: Desk, organisation: Organisation) -> APIRouter:
     ) -> Call:
         return await called(number, if_match, principal)
 
-    @routes.get("/cases", response_model=None, responses=_shaped(CasePage))
+    @routes.get("/cases", response_model=None, responses=_shaped(CasePage, 401, 403))
     async def list_cases(
         principal: Principal = Depends(reads),
         state: State | None = None,
@@ -66,7 +67,7 @@ def router(cases: Cases, desk: Desk, organisation: Organisation) -> APIRouter:
             raise Invalid([FieldError("/query/cursor", "unknown")]) from None
         return _json(CasePage(items=[item_of(kept.value) for kept in page], next=after))
 
-    @routes.get("/cases/{number}", response_model=None, responses=_shaped(CaseDetail))
+    @routes.get("/cases/{number}", response_model=None, responses=_shaped(CaseDetail, 401, 403, 404))
     async def show_case(number: str, principal: Principal = Depends(reads)) -> Response:
         case = (await found(number, principal)).value
         return _json(detail_of(case, await desk.opened(case)), case.version)
@@ -76,7 +77,7 @@ def router(cases: Cases, desk: Desk, organisation: Organisation) -> APIRouter:
             f"/cases/{{number}}/{name}",
             dependencies=[Depends(allowed)],
             response_model=None,
-            responses=_shaped(CaseItem),
+            responses=_shaped(CaseItem, 401, 403, 404, 409, 412, 428),
             name=name,
         )
 
@@ -134,8 +135,8 @@ def _shows(places: list[Place]) -> Handler:
     return show
 
 
-def _shaped(shape: type[Shown]) -> dict[int | str, dict[str, Any]]:
-    return {200: {"model": shape}}
+def _shaped(shape: type[Shown], *refusals: int) -> dict[int | str, dict[str, Any]]:
+    return {200: {"model": shape}, **problems(*refusals)}
 
 
 def _changed(kept: Kept[Case]) -> Response:

@@ -11,6 +11,7 @@ from services.routing.api.bodies import Body
 from services.routing.api.shown import Shown
 from shared.errors import NotAuthorised
 from shared.http.access import Access, SignedIn, caller, session_of
+from shared.http.problems import problems
 from shared.http.sessions import begin_session, end_session, refuse_foreign
 
 
@@ -49,13 +50,13 @@ def router(access: Access) -> APIRouter:
             csrf=found.session.value.csrf,
         )
 
-    @routes.post("/session", status_code=201, dependencies=[Depends(refuse_foreign)])
+    @routes.post("/session", status_code=201, dependencies=[Depends(refuse_foreign)], responses=problems(401, 403, 429))
     async def sign_in(request: Request, response: Response, body: SignIn) -> SessionShown:
         """A cookie, and who it is. A wrong name and a wrong password get the same answer after the same time."""
         person = await access.sign_ins.by_password(body.name, body.password, request.scope["huiyin.client"])
         return await shown(await begin_session(request, response, person))
 
-    @routes.get("/session")
+    @routes.get("/session", responses=problems(401))
     async def who(request: Request) -> SessionShown:
         """Who is signed in; 401 if nobody is."""
         found = await session_of(request)
@@ -63,7 +64,7 @@ def router(access: Access) -> APIRouter:
             raise NotAuthorised()
         return await shown(found)
 
-    @routes.delete("/session", status_code=204, dependencies=[Depends(caller)])
+    @routes.delete("/session", status_code=204, dependencies=[Depends(caller)], responses=problems(401, 403))
     async def sign_out(
         request: Request,
         response: Response,

@@ -92,7 +92,8 @@ class Rating:
 class Case:
     """`version` counts the case's own events. `changed_at` is the time of the last one, `since` that of the state.
 
-    `deadline` is None for historic feedback, which has no timers either. While the case waits for the citizen,
+    `deadline` is None for historic feedback, which has no timers either; otherwise it is `counted_from` and `allowed`
+    seconds of the calendar's working time. While the case waits for the citizen,
     `paused_at` is set; `paused` is the working time, in seconds, by which the deadline has been put off so far.
     `until` is when a state ends by itself: the pause by its cap, the answer by silence. `overdue`: the present
     deadline has passed and case.overdue has said so. `routings` and `hops` count how often it was routed and returned.
@@ -122,6 +123,8 @@ class Case:
     changed_at: Moment | None = None
     since: Moment | None = None
     deadline: Moment | None = None
+    counted_from: Moment | None = None
+    allowed: float = 0.0
     past_deadlines: tuple[Moment, ...] = ()
     overdue: bool = False
     paused_at: Moment | None = None

@@ -70,6 +70,8 @@ def _reopened(
         calendar, budget = turn.organisation.calendar, turn.organisation.budget(case.category)
         changes |= {
             "deadline": calendar.add(turn.at, budget),
+            "counted_from": turn.at,
+            "allowed": budget,
             "past_deadlines": (*case.past_deadlines, case.deadline),
             "overdue": False,
             "paused": 0.0,

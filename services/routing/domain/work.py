@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from services.routing.domain.case import Case, Moved, Turn, moved, words
-from services.routing.domain.states import MOVES, target
+from services.routing.domain.states import MOVES, is_open, target
 from shared.events.envelope import Sealed
 from shared.events.intake import FeedbackReceived
 from shared.events.routing import (
@@ -18,6 +18,7 @@ from shared.events.routing import (
     CaseNoted,
     CaseOverdue,
     CaseReassigned,
+    CaseRescheduled,
     CaseResumed,
     CaseReturned,
     CaseRouted,
@@ -41,9 +42,7 @@ def open_case(feedback: FeedbackReceived, assigned: Assignment, turn: Turn) -> M
     """The case of a new piece of feedback: routed, or in triage at the reception."""
     organisation = turn.organisation
     category = organisation.categories.get(assigned.category) if assigned.category else None
-    deadline = None
-    if not feedback.historic:
-        deadline = organisation.calendar.add(feedback.received_at, organisation.budget(assigned.category))
+    allowed = organisation.budget(assigned.category)
     new = Case(
         number=feedback.number,
         state="received",
@@ -63,7 +62,9 @@ def open_case(feedback: FeedbackReceived, assigned: Assignment, turn: Turn) -> M
         place=feedback.place,
         point=feedback.point,
         answers=feedback.answers,
-        deadline=deadline,
+        deadline=None if feedback.historic else organisation.calendar.add(feedback.received_at, allowed),
+        counted_from=None if feedback.historic else feedback.received_at,
+        allowed=0.0 if feedback.historic else allowed,
     )
     said = words(turn, "citizen", "feedback", "text", feedback.text)
     says = {"explanation": assigned.explanation}
@@ -108,8 +109,8 @@ def reassign(case: Case, turn: Turn, department: str, category: str | None, reas
     to = target(case.state, "reassignment")
     changes = running_again(case, turn)
     if category and case.category is None and not case.historic and not case.overdue and not case.past_deadlines:
-        calendar, budget = turn.organisation.calendar, turn.organisation.budget(category)
-        changes["deadline"] = calendar.add(case.received_at, budget + changes.get("paused", case.paused))
+        changes["allowed"] = turn.organisation.budget(category) + changes.get("paused", case.paused)
+        changes["deadline"] = turn.organisation.calendar.add(case.received_at, changes["allowed"])
     known = turn.organisation.categories.get(category) if category else None
     explanation = Explanation(
         method="person", version=turn.organisation.version, confidence=1.0, bar=turn.organisation.bar
@@ -170,12 +171,30 @@ def fire(case: Case, turn: Turn) -> Moved | None:
     if timer is None:
         return None
     if timer.name == "deadline":
+        if again := reschedule(case, turn):  # the calendar changed, and this case's turn has not come yet
+            return again
         says = {"timer": "deadline", "due": timer.due, "revision": timer.revision}
         return moved(case, turn, CaseOverdue, case.state, None, says, overdue=True)
     to = MOVES[case.state][timer.name]
     if timer.name == "silence":
         return moved(case, turn, CaseClosed, to, None, {"cause": "silence"}, until=None)
     return moved(case, turn, CaseResumed, to, None, {"cause": "cap"}, **running_again(case, turn))
+
+
+def reschedule(case: Case, turn: Turn) -> Moved | None:
+    """The deadline by the calendar of `turn`: the same working time from the same moment. None where it stays.
+
+    What was overdue only by the old calendar is so no longer.
+    """
+    if not is_open(case.state) or case.deadline is None or case.counted_from is None:
+        return None
+    deadline = turn.organisation.calendar.add(case.counted_from, case.allowed)
+    if deadline == case.deadline:
+        return None
+    needed_by = case.since if case.state == "answered" and case.since else turn.at
+    overdue = case.overdue and deadline <= needed_by
+    says = {"previous": case.deadline, "overdue": overdue, "organisation_version": turn.organisation.version}
+    return moved(case, turn, CaseRescheduled, case.state, None, says, deadline=deadline, overdue=overdue)
 
 
 def running_again(case: Case, turn: Turn) -> dict[str, Any]:
@@ -186,12 +205,13 @@ def running_again(case: Case, turn: Turn) -> dict[str, Any]:
     if case.paused_at is None:
         return {}
     ended: dict[str, Any] = {"paused_at": None, "until": None}
-    if case.until is not None and case.deadline is not None:
+    if case.until is not None and case.deadline is not None and case.counted_from is not None:
         calendar = turn.organisation.calendar
         passed = calendar.between(case.paused_at, min(turn.at, case.until))
         ended["paused"] = case.paused + passed
         if case.deadline > case.paused_at:
-            ended["deadline"] = calendar.add(case.deadline, passed)
+            ended["allowed"] = case.allowed + passed
+            ended["deadline"] = calendar.add(case.counted_from, ended["allowed"])
     return ended
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 
 from services.analytics.app import SERVICE
@@ -81,6 +82,14 @@ def test_an_overdue_case_is_overdue_until_it_is_answered_and_not_again_when_it_i
     assert not counted(story)[0].overdue
     story.happens(routing.CaseOverdue, "in-progress")
     assert counted(story)[0].overdue
+
+
+@pytest.mark.row("F42")
+@pytest.mark.parametrize("still", [True, False])
+def test_what_is_overdue_after_a_new_calendar_is_what_that_calendar_says(still: bool) -> None:
+    story = Life.begin("k").happens(routing.CaseRouted, "routed").happens(routing.CaseOverdue, "routed")
+    story.happens(routing.CaseRescheduled, "routed", overdue=still)
+    assert counted(story)[0].overdue == still
 
 
 def test_a_step_with_one_end_imported_and_one_live_is_in_no_flow() -> None:

@@ -140,6 +140,10 @@ class Histories(RuleBasedStateMachine):
             assert self.case.due is not None or self.case.overdue
 
     @invariant()
+    def a_deadline_is_the_allowed_working_time_by_the_calendar(self) -> None:
+        assert work.reschedule(self.case, self.turn(SYSTEM)) is None
+
+    @invariant()
     def nothing_is_lost_of_the_first_receiver(self) -> None:
         if self.received.first_receiver:
             assert self.case.first_receiver == self.received.first_receiver
