@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
-from services.analytics.domain.cases import DIMENSIONS, OVERDUE, QUARTER, CaseFigures, quarter_of, stamp
-from services.analytics.domain.flow import FLOW, steps
+from services.analytics.domain.cases import DIMENSIONS, LATE, OVERDUE, PROMISE, QUARTER, CaseFigures, quarter_of, stamp
+from services.analytics.domain.flow import FLOW, Step
+from services.analytics.domain.tally import QUARTERS, Series, Table, Tally, merge, put_cells, whole_quarters
 from shared.clock import Clock
 from shared.delivery.figures import Figures
 from shared.events.routing import OPEN_STATES
@@ -15,8 +16,6 @@ from shared.store.documents import Documents
 from shared.store.port import Collection, DocumentStore, Index, Query
 
 CASES = Collection("cases", "derived", indexes=(Index(("received_at",)),))
-
-Series = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +31,37 @@ class Window:
 
 @dataclass(frozen=True)
 class Board:
-    """Figures of one window: dimension → value → count, quarter → count, and the flow's histograms."""
+    """Figures of one window. `late`: overdue cases by the quarter-hour of their deadline; `promises`: per department
+    and verdict (`<department>|kept`); `flow`: a histogram of buckets per step."""
 
     by: Mapping[str, Series]
     quarters: Series
     overdue: int
-    flow: Mapping[tuple[str, str], Mapping[int, int]]
+    late: Series
+    promises: Series
+    flow: Mapping[Step, Mapping[int, int]]
     positions: Mapping[int, int]
+
+    @classmethod
+    def of(cls, table: Table, positions: Mapping[int, int]) -> Board:
+        flow: dict[Step, dict[int, int]] = {}
+        for name, series in table.items():
+            if name.startswith(FLOW) and any(series.values()):
+                start, _, end = name.removeprefix(f"{FLOW} ").partition(">")
+                flow[start, end] = {int(number): n for number, n in series.items()}
+        return cls(
+            by={name: table.get(name, {}) for name in DIMENSIONS},
+            quarters=table.get(QUARTERS, {}),
+            overdue=table.get(OVERDUE, {}).get("yes", 0),
+            late=table.get(LATE, {}),
+            promises=table.get(PROMISE, {}),
+            flow=flow,
+            positions=dict(positions),
+        )
 
     @property
     def total(self) -> int:
-        return sum(self.quarters.values())
+        return sum(self.by["state"].values())
 
     @property
     def open(self) -> int:
@@ -50,44 +69,38 @@ class Board:
 
 
 class Counts:
-    """Exact figures at any moment."""
+    """Exact figures at any moment. `tally` is as of the last question; what is read from it is to be used before the
+    next `await`."""
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.cases: Documents[CaseFigures] = Documents(store, CASES, CaseFigures, clock)
-        self._figures = Figures(store)
+        self.tally = Tally()
+        self._figures = Figures(store, self.tally.add)
+
+    async def current(self, zone: tzinfo | None = None) -> Mapping[int, int]:
+        """Bring the tally up to date, its days in `zone`; answers the positions it is counted to."""
+        sums = await self._figures.current()
+        if zone is not None:
+            self.tally.in_zone(zone)
+        return sums.positions
 
     async def board(self, window: Window) -> Board:
         """The figures of a window. Where an end cuts a quarter-hour, that quarter is counted case by case."""
         edges = {quarter_of(end) for end in (window.since, window.until) if end is not None and not _is_border(end)}
         cut = [case for edge in sorted(edges) async for case in self._cases_of(edge, window)]
-        sums = await self._figures.current()
-        by: dict[str, Series] = {name: {} for name in DIMENSIONS}
-        quarters: Series = {}
-        flow: list[tuple[str, int]] = []
-        overdue = 0
-
-        def add(quarter: str, name: str, value: str, n: int) -> None:
-            nonlocal overdue
-            if name == FLOW:
-                flow.append((value, n))
-            elif name == OVERDUE:
-                overdue += n
-            else:
-                by[name][value] = by[name].get(value, 0) + n
-                if name == "state":
-                    quarters[quarter] = quarters.get(quarter, 0) + n
-
-        for quarter, name, value, n in _cells(sums.cells):
-            if quarter not in edges and window.covers(_start(quarter)):
-                add(quarter, name, value, n)
-        for case in cut:
-            for quarter, name, value, n in _cells(case.cells()):
-                add(quarter, name, value, n)
-        return Board(by, quarters, overdue, steps(flow), dict(sums.positions))
+        positions = await self.current()
+        table = self.tally.of(whole_quarters(window.since, window.until))
+        if cut:
+            own: Table = {}
+            merge(own, table)
+            for case in cut:
+                put_cells(own, case.cells().items())
+            table = own
+        return Board.of(table, positions)
 
     async def _cases_of(self, quarter: str, window: Window) -> AsyncIterator[CaseFigures]:
         """The cases of one quarter-hour that the window covers."""
-        start = _start(quarter)
+        start = datetime.fromisoformat(quarter)
         query = Query(order="received_at", since=stamp(max(start, window.since or start)), limit=500)
         cursor: str | None = None
         while True:
@@ -99,16 +112,6 @@ class Counts:
                     yield kept.value
             if cursor is None:
                 return
-
-
-def _cells(cells: Mapping[str, int]) -> Iterator[tuple[str, str, str, int]]:
-    for cell, n in cells.items():
-        quarter, name, value = cell.split("|", 2)
-        yield quarter, name, value, n
-
-
-def _start(quarter: str) -> datetime:
-    return datetime.fromisoformat(quarter)
 
 
 def _is_border(moment: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.bus.port import PARTITIONS
@@ -17,7 +17,7 @@ from its beginning is off it and counts nothing."""
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """`cells` without zeros, and how far each partition of the log is counted in them.
+    """`cells` without zeros (none where the reader keeps them), and how far each partition of the log is counted in them.
 
     The mapping is live: it may grow with the next `Figures.current`, so use it up before awaiting anything.
     """
@@ -40,10 +40,14 @@ class _Known:
 
 
 class Figures:
-    """One service's figures. `current` costs what is new since the last call."""
+    """One service's figures. `current` costs what is new since the last call.
 
-    def __init__(self, store: DocumentStore) -> None:
+    With `add`, it is told every cell and what is added to it, in place of the sums: for a reader who keeps sums of its own.
+    """
+
+    def __init__(self, store: DocumentStore, add: Callable[[str, int], None] | None = None) -> None:
         self._store = store
+        self._tell = add
         self._lock = asyncio.Lock()
         self.forget()
 
@@ -107,7 +111,10 @@ class Figures:
         self._parked = None
 
     def _add(self, deltas: Mapping[str, int], own: dict[str, int]) -> None:
-        for cells in (self._total, own):
+        if self._tell:
+            for cell, n in deltas.items():
+                self._tell(cell, n)
+        for cells in (own,) if self._tell else (self._total, own):
             for cell, n in deltas.items():
                 total = cells.get(cell, 0) + n
                 if total:

@@ -17,6 +17,19 @@ WHOLE = (("received", "answered"), ("received", "closed"))
 
 FLOW = "flow"
 
+Step = tuple[str, str]
+
+RANGES = (
+    (3_600, "hour"),
+    (12 * 3_600, "half-day"),
+    (86_400, "day"),
+    (2 * 86_400, "two-days"),
+    (3 * 86_400, "three-days"),
+)
+"""How the time to an answer is told: up to so many seconds, and the range's name. Beyond the last: `longer`."""
+
+LONGER = "longer"
+
 
 def bucket(seconds: float) -> int:
     """The bucket of a duration."""
@@ -44,9 +57,18 @@ def percentile(counts: Mapping[int, int], share: float) -> float:
     return 0.0
 
 
-def steps(counts: Iterable[tuple[str, int]]) -> dict[tuple[str, str], dict[int, int]]:
+def ranges(histogram: Mapping[int, int]) -> dict[str, int]:
+    """A histogram by the ranges in which times are told, those without any left out."""
+    found: dict[str, int] = {}
+    for number, n in histogram.items():
+        name = next((name for limit, name in RANGES if middle(number) <= limit), LONGER)
+        found[name] = found.get(name, 0) + n
+    return {name: n for name, n in found.items() if n}
+
+
+def steps(counts: Iterable[tuple[str, int]]) -> dict[Step, dict[int, int]]:
     """Per step the histogram, from the values of flow cells."""
-    found: dict[tuple[str, str], dict[int, int]] = {}
+    found: dict[Step, dict[int, int]] = {}
     for value, n in counts:
         start, end, number = value.split(">")
         histogram = found.setdefault((start, end), {})

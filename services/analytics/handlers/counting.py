@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.analytics.domain.cases import UNSPECIFIED, CaseFigures, Reached, moved, stamp
+from services.analytics.domain.cases import UNSPECIFIED, CaseFigures, Promise, Reached, moved, stamp
 from services.analytics.domain.flow import WHOLE, step
 from shared.delivery.subscription import Counted
 from shared.events.intake import FeedbackReceived
-from shared.events.routing import CaseEvent, CaseOverdue
+from shared.events.routing import CaseAnswered, CaseEvent, CaseOverdue
 
 SETTLED = frozenset({"answered", "closed", "withdrawn"})
 """States in which nothing is overdue."""
@@ -43,12 +43,23 @@ def count_case(case: CaseFigures | None, event: CaseEvent) -> Counted[CaseFigure
         area=event.area or UNSPECIFIED,
         state=event.to,
         overdue=event.to not in SETTLED and (case.overdue or isinstance(event, CaseOverdue)),
+        deadline=stamp(event.deadline) if event.deadline else None,
+        promise=case.promise or _promise(event),
     )
     if event.to != case.state and case.last:
         now = Reached(event.at, event.actor.kind == "import")
         steps = (*case.steps, *_steps(case, case.last, event.to, now))
         after = replace(after, last=now, reached={event.to: now, **case.reached}, steps=steps)
     return Counted(after, moved(case, after))
+
+
+def _promise(event: CaseEvent) -> Promise:
+    """What this event says about the first answer's deadline; nothing, if it is neither the answer nor too late."""
+    if event.deadline is None or event.historic:
+        return ""
+    if isinstance(event, CaseAnswered):
+        return "kept" if event.at <= event.deadline else "missed"
+    return "missed" if isinstance(event, CaseOverdue) else ""
 
 
 def _steps(case: CaseFigures, last: Reached, state: str, now: Reached) -> list[str]:
