@@ -88,12 +88,13 @@ def runs(totals: Mapping[str, int], smallest: int) -> list[Run]:
 
 
 def told_apart(total: Mapping[str, int], span: Sequence[str], smallest: int) -> set[str]:
-    """The values frequent enough to be told apart in windows: enough a week, over the days of `span`."""
-    weeks = 1
+    """The values frequent enough to be told apart in windows: enough a fortnight, over the days of `span`. Rarer ones would
+    make blocks so long that few windows hold one."""
+    fortnights = 1
     if span:
         length = date.fromisoformat(span[-1]) - date.fromisoformat(span[0])
-        weeks = math.ceil((length.days + 1) / 7)
-    return {key for key, n in suppressed(total, smallest).items() if key != SUPPRESSED and n >= smallest * weeks}
+        fortnights = math.ceil((length.days + 1) / 14)
+    return {key for key, n in suppressed(total, smallest).items() if key != SUPPRESSED and n >= smallest * fortnights}
 
 
 def blocks(tables: Sequence[Mapping[str, int]], apart: Collection[str], smallest: int) -> list[Block]:

@@ -71,13 +71,16 @@ def of_runs(runs: Sequence[Run], free: Collection[date]) -> list[Bar]:
     return found
 
 
-def weekly(bars: Sequence[Bar], last: date) -> list[Bar]:
-    """Bars of weeks; what began in a week counts in it."""
+def weekly(bars: Sequence[Bar], first: date, last: date) -> list[Bar]:
+    """Bars of weeks, the outer ones cut at `first` and `last`; what began in a week counts in it."""
     counts: dict[date, int] = {}
     for bar in bars:
         monday = bar.first - timedelta(days=bar.first.weekday())
         counts[monday] = counts.get(monday, 0) + bar.count
-    return [Bar(monday, min(monday + timedelta(days=6), last), n) for monday, n in sorted(counts.items())]
+    return [
+        Bar(max(monday, min(first, monday + timedelta(days=6))), min(monday + timedelta(days=6), last), n)
+        for monday, n in sorted(counts.items())
+    ]
 
 
 def plot(bars: Sequence[Bar], first: date, last: date, each: int = 1) -> Bars:

@@ -1,7 +1,7 @@
 """`/insights`, its tables, its downloads and how each number is counted."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -192,7 +192,7 @@ def _inflow(look: Look, telling: Telling, period: Period) -> dict[str, Any]:
     bars = charts.daily(counts, first, period.today, free) if look.runs is None else charts.of_runs(look.runs, free)
     each = 1
     if period.days == YEAR:
-        bars, each = charts.weekly(bars, period.today), 7
+        bars, each = charts.weekly(bars, first, period.today), 7
     plotted = charts.plot(bars, first, period.today, each)
     most = max(plotted.bars, key=lambda drawn: drawn.height, default=None)
     return {
@@ -221,16 +221,13 @@ def _bar_words(bar: charts.Bar, telling: Telling, today: date) -> str:
 
 
 def _marks(plotted: charts.Bars, telling: Telling, period: Period) -> list[tuple[float, str, str]]:
-    """Where a day is written below the bars, how it is anchored, and its words: about five, the last one today."""
+    """Where a day is written below the bars, how it is anchored, and its words: four, the last one today."""
     days = (plotted.last - plotted.first).days
-    step = max(1, -(-days // 5))
-    at = [plotted.last.fromordinal(plotted.last.toordinal() - n) for n in range(0, days + 1, step)]
     found = []
-    for day in reversed(at):
-        x = plotted.x(day)
-        anchor = "start" if x < 6 else "end" if x > 94 else "middle"
-        at_edge = 0.0 if anchor == "start" else 100.0 if anchor == "end" else x
-        found.append((at_edge, anchor, telling.words("today") if day == period.today else telling.day(day)))
+    for part in range(4):
+        day = plotted.first + timedelta(days=round(days * part / 3))
+        x, anchor = ((0.0, "start"), (plotted.x(day), "middle"), (plotted.x(day), "middle"), (100.0, "end"))[part]
+        found.append((x, anchor, telling.words("today") if day == period.today else telling.day(day)))
     return found
 
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import get_args
 
 from services.analytics.domain.flow import LONGER, RANGES
 from services.analytics.domain.promises import EVERYONE, Kept, first_week
@@ -14,11 +15,15 @@ from services.analytics.domain.publicity import SUPPRESSED
 from services.analytics.handlers.insights import Insights
 from services.analytics.handlers.looks import Look
 from services.analytics.pages.telling import Telling
+from shared.events.routing import State
 from shared.web.pages import translate
 
 DIMENSIONS = ("day", "department", "category", "state", "kind", "channel", "area", "hour")
 SHEETS = (*DIMENSIONS, "answer", "on-time", "flow")
 """The names of the tables: `?by=`, and the file names of the downloads."""
+
+ORDER: tuple[str, ...] = get_args(State)
+"""The states as a case passes through them."""
 
 FORMULA = frozenset("=+-@\t\r\n\0|%＝＋－＠")
 IGNORED = " \u00a0\u3000\ufeff\u200b"
@@ -55,7 +60,7 @@ class Sheet:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         writer.writerow([harmless(column.words) for column in self.columns])
         for row in self.rows:
-            writer.writerow(["" if raw is None else raw if _is_number(raw) else harmless(shown) for raw, shown in row])
+            writer.writerow([raw if isinstance(raw, int | float) else harmless(shown) for raw, shown in row])
         return b"\xef\xbb\xbf" + file.getvalue().encode()
 
 
@@ -92,12 +97,13 @@ def answers(look: Look, telling: Telling) -> Sheet:
 
 
 def range_words(telling: Telling, name: str) -> str:
-    return telling.words(SUPPRESSED if name == SUPPRESSED else f"range.{name}")
+    return telling.words(f"range.{name}")
 
 
 def on_time(kept: Sequence[Kept], telling: Telling, insights: Insights) -> Sheet:
     """Per department and weeks: first answers due, those in time, and the share."""
-    start = first_week(insights.now().astimezone(telling.zone).date())
+    today = insights.now().astimezone(telling.zone).date()
+    start = first_week(today)
     say = telling.value("department")
     columns = (
         Column("department", telling.words("department")),
@@ -109,13 +115,15 @@ def on_time(kept: Sequence[Kept], telling: Telling, insights: Insights) -> Sheet
     )
     rows: list[list[tuple[Raw, str]]] = []
     for one in kept:
-        name = telling.words("everyone") if one.department == EVERYONE else say(one.department)
+        everyone = one.department == EVERYONE
+        who = (None if everyone else one.department, telling.words("everyone") if everyone else say(one.department))
         for point in one.points:
-            first, last = start + timedelta(weeks=point.start), start + timedelta(weeks=point.end, days=-1)
+            first = start + timedelta(weeks=point.start)
+            last = min(today, start + timedelta(weeks=point.end, days=-1))
             due = point.kept + point.missed
             rows.append(
                 [
-                    (one.department, name),
+                    who,
                     (first.isoformat(), telling.day(first)),
                     (last.isoformat(), telling.day(last)),
                     (due, telling.number(due)),
@@ -124,13 +132,12 @@ def on_time(kept: Sequence[Kept], telling: Telling, insights: Insights) -> Sheet
                 ]
             )
         if not one.points:
-            last = start + timedelta(weeks=12, days=-1)
             least = telling.words("at-least", share=telling.percent(one.share))
             rows.append(
                 [
-                    (one.department, name),
+                    who,
                     (start.isoformat(), telling.day(start)),
-                    (last.isoformat(), telling.day(last)),
+                    (today.isoformat(), telling.day(today)),
                     (one.count, telling.number(one.count)),
                     (None, telling.words("not-told")),
                     (None, least),
@@ -149,12 +156,8 @@ def flow(look: Look, insights: Insights, telling: Telling) -> Sheet:
         *(Column(name, telling.words(name[:3]), number=True) for name in names),
     )
     rows: list[list[tuple[Raw, str]]] = []
-    for step in insights.flow(look):
+    for step in sorted(insights.flow(look), key=lambda step: (ORDER.index(step["from"]), ORDER.index(step["to"]))):
         ends = [(step[side], translate(telling.language, f"state.{step[side]}")) for side in ("from", "to")]
         times = [(step[name], telling.duration(step[name])) for name in names]
         rows.append([*ends, (step["count"], telling.number(step["count"])), *times])
     return Sheet(columns, rows)
-
-
-def _is_number(raw: Raw) -> bool:
-    return isinstance(raw, int | float)

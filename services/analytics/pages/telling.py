@@ -38,7 +38,7 @@ class Telling:
         return format_decimal(n, locale=self.language)
 
     def percent(self, share: float) -> str:
-        return format_percent(share, "0.0%" if share < 1 else "0%", locale=self.language)
+        return format_percent(share, "0.#%", locale=self.language)
 
     def day(self, day: date, form: str = "day") -> str:
         return format_date(day, DAYS[self.language][form], locale=self.language)
