@@ -15,6 +15,9 @@ GROWTH = 1.03
 WHOLE = (("received", "answered"), ("received", "closed"))
 """Steps that are told beside those between neighbouring states."""
 
+ANSWERED = ">".join(WHOLE[0])
+"""The step whose time is told as the time to an answer."""
+
 FLOW = "flow"
 
 Step = tuple[str, str]
@@ -57,13 +60,9 @@ def percentile(counts: Mapping[int, int], share: float) -> float:
     return 0.0
 
 
-def ranges(histogram: Mapping[int, int]) -> dict[str, int]:
-    """A histogram by the ranges in which times are told, those without any left out."""
-    found: dict[str, int] = {}
-    for number, n in histogram.items():
-        name = next((name for limit, name in RANGES if middle(number) <= limit), LONGER)
-        found[name] = found.get(name, 0) + n
-    return {name: n for name, n in found.items() if n}
+def range_of(bucket: int) -> str:
+    """The name of the range that a bucket is told in."""
+    return next((name for limit, name in RANGES if middle(bucket) <= limit), LONGER)
 
 
 def steps(counts: Iterable[tuple[str, int]]) -> dict[Step, dict[int, int]]:

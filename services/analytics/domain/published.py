@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
 from services.analytics.domain.cases import LATE, OVERDUE
-from services.analytics.domain.days import in_zone
-from services.analytics.domain.flow import FLOW, WHOLE, ranges
+from services.analytics.domain.days import in_zone, start_of
+from services.analytics.domain.flow import FLOW
 from services.analytics.domain.publicity import (
     SUPPRESSED,
     Block,
@@ -19,23 +19,22 @@ from services.analytics.domain.publicity import (
     told_apart,
     within,
 )
-from services.analytics.domain.tally import QUARTERS, STEPS, Series, Span, Tally
+from services.analytics.domain.tally import RANGED, STEPS, Series, Span, Tally
+from shared.clock import rfc3339
 from shared.events.routing import OPEN_STATES
-
-ANSWERED = f"{FLOW} {WHOLE[0][0]}>{WHOLE[0][1]}"
 
 Extent = tuple[int, int]
 """The runs of a window: from, to (exclusive)."""
 
 
 class Published:
-    """What may be told of a tally as it is now; good until its `version` changes."""
+    """What may be told of a tally as it is now; to be used before the next `await`, and until its `version` changes."""
 
     def __init__(self, tally: Tally, smallest: int) -> None:
-        self.version, self._smallest, self._zone = tally.version, smallest, tally.zone
+        self.version, self._smallest, self._tally = tally.version, smallest, tally
         self._days = tally.days()
         self._whole = tally.of(Span())
-        self.runs: list[Run] = runs({day: sum(t[QUARTERS].values()) for day, t in self._days.items()}, smallest)
+        self.runs: list[Run] = runs({day: sum(t["state"].values()) for day, t in self._days.items()}, smallest)
         self._blocks: dict[str, list[Block]] = {}
 
     def extent(self, first: date | None, last: date | None) -> Extent:
@@ -59,18 +58,18 @@ class Published:
 
     def hours(self, extent: Extent) -> dict[str, int]:
         """Hours, suppressed within each run."""
-        return _sum(
-            suppressed(in_zone(self._series(run, QUARTERS), "hour", self._zone), self._smallest)
-            for run in self.runs[slice(*extent)]
-        )
+        found = []
+        for run in self.runs[slice(*extent)]:
+            quarters = self._tally.quarters_of(run.days)
+            found.append(suppressed(in_zone(quarters, "hour", self._tally.zone), self._smallest))
+        return _sum(found)
 
     def days(self, extent: Extent) -> dict[str, int]:
-        """Days that are a run of their own; the others are merged."""
+        """Days that are a run of their own, by their start in UTC; the others are merged."""
         found: dict[str, int] = {}
         for run in self.runs[slice(*extent)]:
-            key = SUPPRESSED
-            if len(run.days) == 1:
-                (key,) = in_zone(dict.fromkeys(self._days[run.first][QUARTERS], 0), "day", self._zone)
+            alone = len(run.days) == 1
+            key = rfc3339(start_of(date.fromisoformat(run.first), self._tally.zone)) if alone else SUPPRESSED
             found[key] = found.get(key, 0) + run.total
         return found
 
@@ -105,30 +104,30 @@ class Published:
 
     def steps(self, extent: Extent) -> dict[str, dict[int, int]]:
         """The histograms of steps that enough cases took, of the runs that lie in whole blocks of the step."""
-        return {step: found for step in self._whole.get(STEPS, {}) if (found := self.histogram(step, extent))}
+        return {step: found for step in self._whole.get(STEPS, {}) if (found := self._histogram(step, extent))}
 
-    def histogram(self, step: str, extent: Extent) -> dict[int, int]:
-        """One step's histogram of buckets; empty if too few took it."""
+    def _histogram(self, step: str, extent: Extent) -> dict[int, int]:
         name, count = f"{FLOW} {step}", self._whole.get(STEPS, {}).get(step, 0)
         if count < self._smallest:
             return {}
-        if self.is_whole(extent):
-            series: Mapping[str, int] = self._whole[name]
-        else:
+        series: Mapping[str, int] = self._whole[name]
+        if not self.is_whole(extent):
             counts = [{step: n} if (n := self._series(run, STEPS).get(step, 0)) else {} for run in self.runs]
             found = within(self._known(name, counts, {step}), *extent)
-            series = _sum(self._series(run, name) for block in found for run in self.runs[block.start : block.end])
-        return {int(number): n for number, n in series.items()}
+            if not found:
+                return {}
+            series = self._tally.series(name, self.runs[found[0].start].first, self.runs[found[-1].end - 1].last)
+        return {int(number): n for number, n in series.items() if n}
 
     def ranges(self, extent: Extent) -> dict[str, int]:
         """First answers by the range of their time; ranges with few are merged."""
-        whole = ranges({int(number): n for number, n in self._whole.get(ANSWERED, {}).items()})
+        whole = self._whole.get(RANGED, {})
         if sum(whole.values()) < self._smallest:
             return {}
         if self.is_whole(extent):
             return suppressed(whole, self._smallest)
-        tables = [ranges({int(number): n for number, n in self._series(run, ANSWERED).items()}) for run in self.runs]
-        found = within(self._known("ranges", tables, self._apart(whole)), *extent)
+        tables = [self._series(run, RANGED) for run in self.runs]
+        found = within(self._known(RANGED, tables, self._apart(whole)), *extent)
         return _sum(block.cells for block in found)
 
     def _in_blocks(

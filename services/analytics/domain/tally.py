@@ -1,21 +1,21 @@
-"""Running sums of all cells by quarter-hour, day and month, so that no question has to add up every cell again."""
+"""Running sums of all cells by day and month, so that no question has to add up every cell again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from services.analytics.domain.cases import QUARTER, quarter_of
-from services.analytics.domain.flow import FLOW
+from services.analytics.domain.flow import ANSWERED, FLOW, range_of
 
 Series = dict[str, int]
 Table = dict[str, Series]
-"""Name → value → count. Beside the dimensions: `overdue`, `late`, `promise`, `quarter` (received in it), `steps` (how often
-each was taken) and `flow <step>` (its histogram)."""
+"""Name → value → count. Beside the dimensions: `overdue`, `late`, `promise`, `steps` (how often each was taken), `ranges` (first
+answers by the range of their time) and `flow <step>` (its histogram)."""
 
-QUARTERS = "quarter"
 STEPS = "steps"
+RANGED = "ranges"
 
 REMEMBERED = 64
 """Windows whose sums are kept until the next change."""
@@ -52,7 +52,12 @@ class Tally:
     def __init__(self, zone: tzinfo = UTC) -> None:
         self.zone = zone
         self.version = 0
-        self._quarters: dict[str, Table] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin at nothing."""
+        self.version += 1
+        self._quarters: Series = {}
         self._days: dict[str, _Part] = {}
         self._months: dict[str, _Part] = {}
         self._day_of: dict[str, str] = {}
@@ -64,34 +69,32 @@ class Tally:
         self.version += 1
         self._sums.clear()
         quarter, name, value = cell.split("|", 2)
-        tables = self._tables(quarter)
-        self._told.pop(self._day_of[quarter], None)
-        for own, told in _entries(quarter, name, value):
-            for table in tables:
-                put(table, own, told, n)
-
-    def in_zone(self, zone: tzinfo) -> None:
-        """Days and months are those of `zone` from now on."""
-        if zone == self.zone:
-            return
-        old, self.zone = self._quarters, zone
-        self._quarters, self._days, self._months, self._day_of = {}, {}, {}, {}
-        self._sums.clear()
-        self._told.clear()
-        self.version += 1
-        for quarter, table in old.items():
-            for own in self._tables(quarter):
-                merge(own, table)
+        day = self._day_of.get(quarter) or self._begin(quarter)
+        self._told.pop(day, None)
+        if name == "state":
+            self._quarters[quarter] += n
+        for table in (self._days[day].table, self._months[day[:7]].table):
+            put_cell(table, name, value, n)
 
     def days(self) -> Mapping[str, Table]:
-        """The sums of each local day that has cases, `YYYY-MM-DD`, in order, as they are now."""
+        """The sums of each local day that has cases, `YYYY-MM-DD`, in order, as they are now; without histograms."""
         for day, part in self._days.items():
             if day not in self._told:
-                self._told[day] = {name: dict(series) for name, series in part.table.items() if series}
-        return {day: self._told[day] for day in sorted(self._told) if self._told[day].get(QUARTERS)}
+                self._told[day] = {
+                    name: dict(series) for name, series in part.table.items() if series and not name.startswith(FLOW)
+                }
+        return {day: self._told[day] for day in sorted(self._told) if self._told[day].get("state")}
+
+    def cut(self, span: Span) -> list[tuple[str, str]]:
+        """The first and last quarter-hours of the days that the span covers only in part: of these there are no sums."""
+        return [
+            (part.first, part.last)
+            for part in self._days.values()
+            if not span.covers(part.first, part.last) and not span.misses(part.first, part.last)
+        ]
 
     def of(self, span: Span) -> Table:
-        """The sums of a span; not to be changed."""
+        """The sums of the whole days of a span; not to be changed."""
         found = self._sums.get(span)
         if found is None:
             found = {}
@@ -102,41 +105,55 @@ class Tally:
             self._sums[span] = found
         return found
 
+    def series(self, name: str, first: str, last: str) -> Series:
+        """One series from one day to another, both inclusive."""
+        found: Table = {}
+        low, high = self._days[first].first, self._days[last].last
+        for table in self._cover(Span(low, f"{high}~")):
+            merge(found, {name: table.get(name, {})})
+        return found.get(name, {})
+
+    def quarters(self, span: Span) -> Series:
+        """How many were received in each quarter-hour of a span."""
+        return {quarter: n for quarter, n in self._quarters.items() if n and span.covers(quarter, quarter)}
+
+    def quarters_of(self, days: Collection[str]) -> Series:
+        """How many were received in each quarter-hour of some local days."""
+        return {quarter: n for quarter, n in self._quarters.items() if n and self._day_of[quarter] in days}
+
     def _cover(self, span: Span) -> Iterator[Table]:
-        """As few tables as cover the span: whole months, whole days of cut months, quarters of cut days."""
+        """As few tables as cover the span: whole months, and whole days of cut months."""
         cut = set()
         for month, part in self._months.items():
             if span.covers(part.first, part.last):
                 yield part.table
             elif not span.misses(part.first, part.last):
                 cut.add(month)
-        if not cut:
-            return
-        days = set()
-        for day, part in self._days.items():
-            if day[:7] not in cut:
-                continue
-            if span.covers(part.first, part.last):
-                yield part.table
-            elif not span.misses(part.first, part.last):
-                days.add(day)
-        if days:
-            yield from (
-                table
-                for quarter, table in self._quarters.items()
-                if self._day_of[quarter] in days and span.covers(quarter, quarter)
-            )
+        if cut:
+            for day, part in self._days.items():
+                if day[:7] in cut and span.covers(part.first, part.last):
+                    yield part.table
 
-    def _tables(self, quarter: str) -> tuple[Table, Table, Table]:
-        """The tables of the quarter-hour, of its day and of its month."""
-        if quarter not in self._quarters:
-            self._quarters[quarter] = {}
-            day = self._day_of[quarter] = day_of(quarter, self.zone)
-            for parts, key in ((self._days, day), (self._months, day[:7])):
-                part = parts.setdefault(key, _Part(quarter, quarter))
-                part.first, part.last = min(part.first, quarter), max(part.last, quarter)
-        day = self._day_of[quarter]
-        return self._quarters[quarter], self._days[day].table, self._months[day[:7]].table
+    def _begin(self, quarter: str) -> str:
+        """The local day of a quarter-hour that was never counted in."""
+        self._quarters[quarter] = 0
+        day = self._day_of[quarter] = day_of(quarter, self.zone)
+        for parts, key in ((self._days, day), (self._months, day[:7])):
+            part = parts.setdefault(key, _Part(quarter, quarter))
+            part.first, part.last = min(part.first, quarter), max(part.last, quarter)
+        return day
+
+
+def put_cell(table: Table, name: str, value: str, n: int) -> None:
+    """Add `n` to what a cell's name and value stand for."""
+    if name != FLOW:
+        put(table, name, value, n)
+        return
+    step, _, number = value.rpartition(">")
+    put(table, STEPS, step, n)
+    put(table, f"{FLOW} {step}", number, n)
+    if step == ANSWERED:
+        put(table, RANGED, range_of(int(number)), n)
 
 
 def put(table: Table, name: str, value: str, n: int) -> None:
@@ -149,32 +166,12 @@ def put(table: Table, name: str, value: str, n: int) -> None:
         series.pop(value, None)
 
 
-def put_cells(table: Table, cells: Iterable[tuple[str, int]]) -> None:
-    """Add whole cells to a table."""
-    for cell, n in cells:
-        quarter, name, value = cell.split("|", 2)
-        for own, told in _entries(quarter, name, value):
-            put(table, own, told, n)
-
-
 def merge(table: Table, other: Mapping[str, Mapping[str, int]]) -> None:
     """Add another table."""
     for name, series in other.items():
         own = table.setdefault(name, {})
         for value, n in series.items():
             own[value] = own.get(value, 0) + n
-
-
-def _entries(quarter: str, name: str, value: str) -> Iterator[tuple[str, str]]:
-    """Where a cell is counted in a table."""
-    if name == FLOW:
-        step, _, number = value.rpartition(">")
-        yield STEPS, step
-        yield f"{FLOW} {step}", number
-        return
-    yield name, value
-    if name == "state":
-        yield QUARTERS, quarter
 
 
 def day_of(quarter: str, zone: tzinfo) -> str:

@@ -76,7 +76,7 @@ class Insights:
         """The figures of a window. The public's window is widened to whole runs of days."""
         zone = ZoneInfo((await self.organisation()).time_zone)
         if full:
-            board = await self._counts.board(window)
+            board = await self._counts.board(window, zone)
             return in_full(board, self._as_of(board.positions), window, zone)
         positions = await self._counts.current(zone)
         published = self._current()
@@ -112,7 +112,8 @@ class Insights:
 
     async def series(self, look: Look, by: str, language: Language) -> list[Cell]:
         """One series, ordered: times by time, everything else by count."""
-        organisation, cells = await self.organisation(), look.cells(by)
+        cells = look.cells(by)
+        organisation = await self.organisation()
         if by in ("hour", "day"):
             return [Cell(key=key, label=key, count=n) for key, n in sorted(cells.items())]
         words = labels(organisation, by, language)
@@ -130,7 +131,7 @@ class Insights:
                 "p90_seconds": round(percentile(histogram, 0.9), 3),
                 "p99_seconds": round(percentile(histogram, 0.99), 3),
             }
-            for (start, end), histogram in sorted(look.steps().items())
+            for (start, end), histogram in sorted(look.steps.items())
         ]
 
     def now(self) -> datetime:

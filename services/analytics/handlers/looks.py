@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from services.analytics.domain.days import in_zone
-from services.analytics.domain.flow import WHOLE, ranges
+from services.analytics.domain.flow import WHOLE, Step
 from services.analytics.domain.publicity import Run
 from services.analytics.domain.published import Extent, Published
 from services.analytics.store import Board, Window
@@ -37,15 +37,15 @@ class Look:
     open: int | None
     overdue: int | None
     cells: Callable[[str], dict[str, int]]
-    steps: Callable[[], dict[tuple[str, str], dict[int, int]]]
-    ranges: Callable[[], dict[str, int]]
+    steps: dict[Step, dict[int, int]]
+    ranges: dict[str, int]
     late: str | None = None
     runs: tuple[Run, ...] | None = None
 
     @property
     def answered(self) -> dict[int, int]:
         """The histogram of the time to the first answer."""
-        return self.steps().get(WHOLE[0], {})
+        return self.steps.get(WHOLE[0], {})
 
 
 def in_full(board: Board, as_of: AsOf, window: Window, zone: ZoneInfo) -> Look:
@@ -63,8 +63,8 @@ def in_full(board: Board, as_of: AsOf, window: Window, zone: ZoneInfo) -> Look:
         open=board.open,
         overdue=board.overdue,
         cells=cells,
-        steps=lambda: {step: dict(found) for step, found in board.flow.items() if any(found.values())},
-        ranges=lambda: ranges(board.flow.get(WHOLE[0], {})),
+        steps={step: dict(found) for step, found in board.flow.items() if any(found.values())},
+        ranges={name: n for name, n in board.ranges.items() if n},
         late=min(board.late, default=None),
     )
 
@@ -77,11 +77,11 @@ def in_public(published: Published, as_of: AsOf, window: Window, extent: Extent)
             return published.hours(extent)
         return published.days(extent) if by == "day" else published.cells(by, extent)
 
-    def steps() -> dict[tuple[str, str], dict[int, int]]:
-        told = published.steps(extent)
-        return {(start, end): found for step, found in told.items() for start, _, end in [step.partition(">")]}
-
     overdue = published.overdue(extent)
+    steps = {}
+    for step, histogram in published.steps(extent).items():
+        start, _, end = step.partition(">")
+        steps[start, end] = histogram
     return Look(
         as_of=as_of,
         window=window,
@@ -91,7 +91,7 @@ def in_public(published: Published, as_of: AsOf, window: Window, extent: Extent)
         overdue=overdue,
         cells=cells,
         steps=steps,
-        ranges=lambda: published.ranges(extent),
+        ranges=published.ranges(extent),
         late=published.late if overdue else None,
         runs=tuple(published.runs[slice(*extent)]),
     )

@@ -233,7 +233,7 @@ def _marks(plotted: charts.Bars, telling: Telling, period: Period) -> list[tuple
 
 def _times(look: Look, telling: Telling) -> dict[str, Any]:
     """Bars of the time to the first answer, the widest at 60 per cent."""
-    found, histogram = look.ranges(), look.answered
+    found, histogram = look.ranges, look.answered
     names = [*(name for _, name in RANGES), LONGER, *([SUPPRESSED] if SUPPRESSED in found else [])]
     most = max(found.values(), default=1)
     halves = {}

@@ -84,7 +84,7 @@ def counted(by: str, cells: Sequence[tuple[str, int]], telling: Telling) -> Shee
 
 def answers(look: Look, telling: Telling) -> Sheet:
     """First answers by the range of their time."""
-    found = look.ranges()
+    found = look.ranges
     names = [*(name for _, name in RANGES), LONGER, SUPPRESSED]
     return Sheet(
         (Column("within", telling.words("answer")), Column("count", telling.words("count"), number=True)),
