@@ -3,7 +3,7 @@
 Days are gathered in runs: as many consecutive days as hold enough cases. A dimension's runs are gathered in blocks: as many
 consecutive runs as hold, of every value that is told apart, either none or enough. The public sees sums of whole runs and
 sums of whole blocks and nothing else, so whatever it adds or subtracts was told with enough cases
-(docs/decisions/0004-public-figures.md).
+(docs/decisions/0005-public-figures.md).
 """
 
 from __future__ import annotations
