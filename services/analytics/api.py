@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
 
-from services.analytics.domain.cases import DIMENSIONS
-from services.analytics.handlers.insights import By, FlowShown, Insights, Language, SeriesShown, Summary
+from services.analytics.handlers.insights import FlowShown, Insights, Language, SeriesShown, Summary, told
+from services.analytics.handlers.looks import By, Look
 from services.analytics.store import Window
 from shared.errors import FieldError, Invalid
 from shared.http.access import Principal, caller
@@ -40,29 +40,26 @@ def router(insights: Insights) -> APIRouter:
             raise Invalid([FieldError("/query/to", "not_after_from")])
         return found
 
-    Asked = Annotated[Window, Depends(window)]
-    Caller = Annotated[Principal | None, Depends(caller)]
+    async def look(
+        asked: Annotated[Window, Depends(window)], principal: Annotated[Principal | None, Depends(caller)]
+    ) -> Look:
+        return await insights.look(asked, principal is not None and principal.may("insights.full"))
 
-    def in_full(principal: Principal | None) -> bool:
-        return principal is not None and principal.may("insights.full")
+    Looked = Annotated[Look, Depends(look)]
 
-    @routes.get("/summary")
-    async def summary(window: Asked, principal: Caller) -> Summary:
+    @routes.get("/summary", response_model_exclude_none=True)
+    async def summary(look: Looked) -> Summary:
         """What there is, what is open, what is overdue, and how it divides."""
-        board, as_of = await insights.board(window)
-        by = {name: insights.shown(board.by[name], in_full(principal)) for name in DIMENSIONS}
-        return Summary(as_of=as_of, total=board.total, open=board.open, overdue=board.overdue, by=by)
+        return insights.summary(look)
 
     @routes.get("/series")
-    async def series(by: By, window: Asked, principal: Caller, lang: Language = "zh") -> SeriesShown:
+    async def series(by: By, look: Looked, lang: Language = "zh") -> SeriesShown:
         """One dimension, complete; its counts add up to the summary's total."""
-        board, as_of = await insights.board(window)
-        return SeriesShown(as_of=as_of, series=await insights.series(board, by, in_full(principal), lang))
+        return SeriesShown(as_of=look.as_of, window=told(look.window), series=await insights.series(look, by, lang))
 
     @routes.get("/flow")
-    async def flow(window: Asked, principal: Caller) -> FlowShown:
+    async def flow(look: Looked) -> FlowShown:
         """How long cases take from one state to the next."""
-        board, as_of = await insights.board(window)
-        return FlowShown(as_of=as_of, steps=insights.flow(board, in_full(principal)))
+        return FlowShown(as_of=look.as_of, window=told(look.window), steps=insights.flow(look))
 
     return routes

@@ -22,7 +22,7 @@ def build(platform: Platform) -> Wiring:
     settings = AnalyticsSettings()
     organisation = OrganisationCopy(platform.store, platform.clock)
     counts = Counts(platform.store, platform.clock)
-    insights = Insights(counts, organisation, platform.clock, settings.smallest)
+    insights = Insights(counts, organisation, platform.clock, settings.smallest, settings.target)
     routes = APIRouter()
     routes.include_router(api.router(insights))
     routes.include_router(pages.router(insights))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
-from services.analytics.domain.cases import DIMENSIONS, OVERDUE, QUARTER, CaseFigures, quarter_of, stamp
-from services.analytics.domain.flow import FLOW, steps
+from services.analytics.domain.cases import DIMENSIONS, LATE, OVERDUE, PROMISE, QUARTER, CaseFigures, quarter_of, stamp
+from services.analytics.domain.flow import FLOW, Step
+from services.analytics.domain.tally import RANGED, Series, Span, Table, Tally, put_cell, whole_quarters
 from shared.clock import Clock
 from shared.delivery.figures import Figures
 from shared.events.routing import OPEN_STATES
@@ -15,8 +17,6 @@ from shared.store.documents import Documents
 from shared.store.port import Collection, DocumentStore, Index, Query
 
 CASES = Collection("cases", "derived", indexes=(Index(("received_at",)),))
-
-Series = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,39 @@ class Window:
 
 @dataclass(frozen=True)
 class Board:
-    """Figures of one window: dimension → value → count, quarter → count, and the flow's histograms."""
+    """Figures of one window. `late`: overdue cases by the quarter-hour of their deadline; `promises`: per department
+    and verdict (`<department>|kept`); `ranges`: first answers by the range of their time; `flow`: a histogram of buckets per step."""
 
     by: Mapping[str, Series]
     quarters: Series
     overdue: int
-    flow: Mapping[tuple[str, str], Mapping[int, int]]
+    late: Series
+    promises: Series
+    ranges: Series
+    flow: Mapping[Step, Mapping[int, int]]
     positions: Mapping[int, int]
+
+    @classmethod
+    def of(cls, table: Table, quarters: Series, positions: Mapping[int, int]) -> Board:
+        flow: dict[Step, dict[int, int]] = {}
+        for name, series in table.items():
+            if name.startswith(FLOW) and any(series.values()):
+                start, _, end = name.removeprefix(f"{FLOW} ").partition(">")
+                flow[start, end] = {int(number): n for number, n in series.items()}
+        return cls(
+            by={name: table.get(name, {}) for name in DIMENSIONS},
+            quarters=dict(quarters),
+            overdue=table.get(OVERDUE, {}).get("yes", 0),
+            late=table.get(LATE, {}),
+            promises=table.get(PROMISE, {}),
+            ranges=table.get(RANGED, {}),
+            flow=flow,
+            positions=dict(positions),
+        )
 
     @property
     def total(self) -> int:
-        return sum(self.quarters.values())
+        return sum(self.by["state"].values())
 
     @property
     def open(self) -> int:
@@ -50,65 +72,62 @@ class Board:
 
 
 class Counts:
-    """Exact figures at any moment."""
+    """Exact figures at any moment. `tally` is as of the last question; what is read from it is to be used before the
+    next `await`."""
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.cases: Documents[CaseFigures] = Documents(store, CASES, CaseFigures, clock)
-        self._figures = Figures(store)
+        self.tally = Tally()
+        self._figures = Figures(store, self.tally)
 
-    async def board(self, window: Window) -> Board:
-        """The figures of a window. Where an end cuts a quarter-hour, that quarter is counted case by case."""
-        edges = {quarter_of(end) for end in (window.since, window.until) if end is not None and not _is_border(end)}
-        cut = [case for edge in sorted(edges) async for case in self._cases_of(edge, window)]
-        sums = await self._figures.current()
-        by: dict[str, Series] = {name: {} for name in DIMENSIONS}
-        quarters: Series = {}
-        flow: list[tuple[str, int]] = []
-        overdue = 0
+    async def current(self, zone: tzinfo | None = None) -> Mapping[int, int]:
+        """Bring the tally up to date, its days in `zone`; answers the positions it is counted to. Another zone than before
+        costs reading everything again."""
+        if zone is not None and zone != self.tally.zone:
+            self.tally.zone = zone
+            self._figures.forget()
+        return (await self._figures.current()).positions
 
-        def add(quarter: str, name: str, value: str, n: int) -> None:
-            nonlocal overdue
-            if name == FLOW:
-                flow.append((value, n))
-            elif name == OVERDUE:
-                overdue += n
-            else:
-                by[name][value] = by[name].get(value, 0) + n
-                if name == "state":
-                    quarters[quarter] = quarters.get(quarter, 0) + n
+    async def board(self, window: Window, zone: tzinfo | None = None) -> Board:
+        """The figures of a window. Days that its ends cut are counted case by case."""
+        await self.current(zone)
+        span = whole_quarters(window.since, window.until)
+        edges = [
+            case for first, last in self._edges(window, span) async for case in self._cases_of(first, last, window)
+        ]
+        positions = await self.current(zone)
+        own, quarters = self.tally.of(span), self.tally.quarters(span)
+        if edges:
+            own, quarters = {name: dict(series) for name, series in own.items()}, Counter(quarters)
+            for case in edges:
+                for cell, n in case.cells().items():
+                    _, name, value = cell.split("|", 2)
+                    put_cell(own, name, value, n)
+                    if name == "state" and not span.covers(case.quarter, case.quarter):
+                        quarters[case.quarter] += n
+        return Board.of(own, quarters, positions)
 
-        for quarter, name, value, n in _cells(sums.cells):
-            if quarter not in edges and window.covers(_start(quarter)):
-                add(quarter, name, value, n)
-        for case in cut:
-            for quarter, name, value, n in _cells(case.cells()):
-                add(quarter, name, value, n)
-        return Board(by, quarters, overdue, steps(flow), dict(sums.positions))
+    def _edges(self, window: Window, span: Span) -> list[tuple[str, str]]:
+        """The first and last quarter-hour of each stretch that has no sums in the tally: days and quarters that are cut."""
+        ends = [quarter_of(end) for end in (window.since, window.until) if end is not None and not _is_border(end)]
+        days = self.tally.cut(span)
+        alone = [(end, end) for end in ends if not any(first <= end <= last for first, last in days)]
+        return sorted(set(days + alone))
 
-    async def _cases_of(self, quarter: str, window: Window) -> AsyncIterator[CaseFigures]:
-        """The cases of one quarter-hour that the window covers."""
-        start = _start(quarter)
+    async def _cases_of(self, first: str, last: str, window: Window) -> AsyncIterator[CaseFigures]:
+        """The cases from one quarter-hour to another, both inclusive, that the window covers."""
+        start = datetime.fromisoformat(first)
         query = Query(order="received_at", since=stamp(max(start, window.since or start)), limit=500)
         cursor: str | None = None
         while True:
             page, cursor = await self.cases.find(query, cursor)
             for kept in page:
-                if kept.value.quarter != quarter:
+                if kept.value.quarter > last:
                     return
                 if window.covers(datetime.fromisoformat(kept.value.received_at)):
                     yield kept.value
             if cursor is None:
                 return
-
-
-def _cells(cells: Mapping[str, int]) -> Iterator[tuple[str, str, str, int]]:
-    for cell, n in cells.items():
-        quarter, name, value = cell.split("|", 2)
-        yield quarter, name, value, n
-
-
-def _start(quarter: str) -> datetime:
-    return datetime.fromisoformat(quarter)
 
 
 def _is_border(moment: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from shared.bus.port import PARTITIONS
 from shared.delivery.deltas import COLLECTION, PAGE, read_chain, walk
@@ -17,13 +18,23 @@ from its beginning is off it and counts nothing."""
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """`cells` without zeros, and how far each partition of the log is counted in them.
+    """`cells` without zeros (none where the reader keeps them), and how far each partition of the log is counted in them.
 
     The mapping is live: it may grow with the next `Figures.current`, so use it up before awaiting anything.
     """
 
     cells: Mapping[str, int]
     positions: Mapping[int, int]
+
+
+class Reader(Protocol):
+    """Keeps sums in its own way."""
+
+    def add(self, cell: str, n: int) -> None:
+        """Add `n` to a cell."""
+
+    def clear(self) -> None:
+        """Everything begins at nothing again."""
 
 
 _Place = tuple[str, int, int, int]
@@ -40,15 +51,22 @@ class _Known:
 
 
 class Figures:
-    """One service's figures. `current` costs what is new since the last call."""
+    """One service's figures. `current` costs what is new since the last call.
 
-    def __init__(self, store: DocumentStore) -> None:
+    With `reader`, that is told every cell and what is added to it, and no sums are kept here.
+    """
+
+    def __init__(self, store: DocumentStore, reader: Reader | None = None) -> None:
         self._store = store
+        self._reader = reader
         self._lock = asyncio.Lock()
         self.forget()
 
     def forget(self) -> None:
         """Begin anew: the deltas were dropped."""
+        self._broken = False
+        if self._reader:
+            self._reader.clear()
         self._total: dict[str, int] = {}
         self._known = {partition: _Known() for partition in range(PARTITIONS)}
         self._parked: dict[str, Mapping[str, int]] | None = None
@@ -56,12 +74,18 @@ class Figures:
     async def current(self) -> Sums:
         """Everything that is counted now. Raises `Unavailable`."""
         async with self._lock:
-            following = (self._follow(partition) for partition in range(PARTITIONS))
-            for result in await asyncio.gather(*following, return_exceptions=True):
-                if isinstance(result, BaseException):
-                    raise result
+            await self._follow_all()
+            while self._broken:
+                self.forget()
+                await self._follow_all()
             await self._add_parked()
             return Sums(self._total, {partition: known.end for partition, known in self._known.items()})
+
+    async def _follow_all(self) -> None:
+        following = (self._follow(partition) for partition in range(PARTITIONS))
+        for result in await asyncio.gather(*following, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     async def _follow(self, partition: int) -> None:
         """Add what came to a chain; where it no longer fits what is known, read it from the beginning."""
@@ -78,6 +102,9 @@ class Figures:
                     self._add(document.body["deltas"], known.cells)
                 if chain:
                     known.last, known.end = _place(chain[-1]), end
+                return
+            if self._reader and known.last:
+                self._broken = True  # what was told of this chain alone cannot be taken back
                 return
             self._add(_negative(known.cells), {})
             self._known[partition] = _Known()
@@ -107,6 +134,10 @@ class Figures:
         self._parked = None
 
     def _add(self, deltas: Mapping[str, int], own: dict[str, int]) -> None:
+        if self._reader:
+            for cell, n in deltas.items():
+                self._reader.add(cell, n)
+            return
         for cells in (self._total, own):
             for cell, n in deltas.items():
                 total = cells.get(cell, 0) + n

@@ -139,7 +139,7 @@ async def test_the_summary_is_complete_for_a_key_and_suppressed_for_the_public(o
     async with office.client() as client:
         full = (await client.get("/v1/insights/summary", headers=await office.key())).json()
         public = (await client.get("/v1/insights/summary")).json()
-    assert set(full) == {"as_of", "total", "open", "overdue", "by"}
+    assert set(full) == {"as_of", "window", "total", "open", "overdue", "by"}
     assert (full["total"], full["open"], full["overdue"]) == (20, 19, 1)
     assert sum(full["as_of"]["positions"].values()) == sum((await office.bus.ends()).values())
     assert full["as_of"]["time"].endswith("Z")
@@ -204,7 +204,7 @@ async def test_the_flow_tells_steps_and_percentiles_and_few_cases_only_to_keys(o
         public = (await client.get("/v1/insights/flow")).json()
         windowed = await client.get("/v1/insights/flow", params={"to": "2026-03-02T15:01Z"}, headers=await office.key())
     steps: dict[tuple[str, str], dict[str, Any]] = {(step["from"], step["to"]): step for step in full["steps"]}
-    assert set(full) == {"as_of", "steps"}
+    assert set(full) == {"as_of", "window", "steps"}
     assert {ends: step["count"] for ends, step in steps.items()} == {
         ("received", "routed"): 20,
         ("received", "triage"): 1,
@@ -259,7 +259,7 @@ async def test_what_cannot_be_asked_is_refused_by_the_name_of_its_field(
 async def test_a_time_without_a_zone_is_on_the_towns_clock(office: Office) -> None:
     await office.told([Life.begin("k", MONDAY), Life.begin("l", MONDAY + timedelta(hours=1))])
     async with office.client() as client:
-        answer = await client.get("/v1/insights/summary", params={"from": "2026-03-03"})
+        answer = await client.get("/v1/insights/summary", params={"from": "2026-03-03"}, headers=await office.key())
     assert answer.json()["total"] == 1
 
 

@@ -135,6 +135,7 @@ def life(chance: random.Random, key: str) -> Life:
         kind=chance.choice(KINDS),
         category=chance.choice(CATEGORIES),
     )
+    deadline: datetime | None = None
     for _ in range(chance.randrange(12)):
         shape, to = _next(chance, found.state)
         if shape is None:
@@ -143,9 +144,11 @@ def life(chance: random.Random, key: str) -> Life:
         if shape in (routing.CaseTriaged, routing.CaseRouted, routing.CaseReassigned):
             lists = {"department": DEPARTMENTS, "category": CATEGORIES, "area": AREAS, "kind": KINDS}
             new = {name: chance.choice(values) for name, values in lists.items()}
+        if shape is not routing.CaseNoted and chance.random() < 0.3:
+            deadline = chance.choice((None, MONDAY + timedelta(hours=chance.randrange(200))))
         after = chance.choice(PAUSES) * chance.choice((1, 1, 1, 1.37, -1))
         importing = importing and chance.random() < 0.8
-        found.happens(shape, to, after, IMPORTER if importing else STAFF, **new)
+        found.happens(shape, to, after, IMPORTER if importing else STAFF, deadline=deadline, **new)
     return found
 
 
@@ -198,12 +201,14 @@ class Recount:
     by: dict[str, Counter[str]]
     quarters: Counter[str]
     overdue: int
+    promises: Counter[str]
+    late: Counter[str]
     flow: dict[tuple[str, str], list[float]]
 
     @classmethod
     def of(cls, stories: Iterable[Life]) -> Recount:
         names = ("channel", "kind", "category", "department", "area", "state")
-        told = cls({name: Counter() for name in names}, Counter(), 0, {})
+        told = cls({name: Counter() for name in names}, Counter(), 0, Counter(), Counter(), {})
         for story in stories:
             told._add(story)
         return told
@@ -214,11 +219,27 @@ class Recount:
             self.by[name][getattr(last, name, None) or "unspecified"] += 1
         self.by["state"][story.state] += 1
         received = story.received.received_at
-        quarter = received.replace(minute=received.minute // 15 * 15, second=0, microsecond=0)
-        self.quarters[f"{quarter:%Y-%m-%dT%H:%M}Z"] += 1
+        self.quarters[_quarter(received)] += 1
         self.overdue += _is_overdue(story)
+        if _is_overdue(story) and last.deadline:
+            self.late[_quarter(last.deadline)] += 1
+        if verdict := _verdict(story):
+            self.promises[f"{last.department}|{verdict}"] += 1
         for start, end, seconds in _steps(story):
             self.flow.setdefault((start, end), []).append(seconds)
+
+
+def _quarter(moment: datetime) -> str:
+    start = moment.astimezone(UTC).replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+    return f"{start:%Y-%m-%dT%H:%M}Z"
+
+
+def _verdict(story: Life) -> str | None:
+    """Whether the first answer came in time: told by the first answer or overdue event that had a deadline."""
+    for event in story.events:
+        if event.deadline and not event.historic and isinstance(event, (routing.CaseAnswered, routing.CaseOverdue)):
+            return "kept" if isinstance(event, routing.CaseAnswered) and event.at <= event.deadline else "missed"
+    return None
 
 
 def _is_overdue(story: Life) -> bool:
@@ -254,6 +275,8 @@ def assert_told(board: Board, stories: Sequence[Life]) -> None:
     assert {name: {k: n for k, n in series.items() if n} for name, series in board.by.items()} == expected.by
     assert {quarter: n for quarter, n in board.quarters.items() if n} == expected.quarters
     assert board.overdue == expected.overdue
+    assert {k: n for k, n in board.late.items() if n} == expected.late
+    assert {k: n for k, n in board.promises.items() if n} == expected.promises
     assert board.total == len(stories)
     assert board.open == sum(story.state not in ("closed", "withdrawn") for story in stories)
     flow = {step: counts for step, counts in board.flow.items() if any(counts.values())}

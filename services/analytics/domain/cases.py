@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 from services.analytics.domain.flow import FLOW
 from shared.clock import Moment, rfc3339
@@ -22,6 +23,14 @@ QUARTER = 900
 """Seconds of the window that cells are kept by."""
 
 OVERDUE = "overdue"
+
+LATE = "late"
+"""Dimension of overdue cases; the value is the quarter-hour of the deadline that passed."""
+
+PROMISE = "promise"
+"""Dimension of first answers that were due: the value is `<department>|kept` or `<department>|missed`."""
+
+Promise = Literal["", "kept", "missed"]
 
 
 def quarter_of(moment: datetime) -> str:
@@ -40,7 +49,11 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class CaseFigures:
-    """One case as figures know it. All dimensions hold current values; `steps` are those it took, as flow tells them."""
+    """One case as figures know it. All dimensions hold current values; `steps` are those it took, as flow tells them.
+
+    `promise`: whether the first answer came by its deadline; decided by that answer or by the deadline's passing, then
+    it stays. Empty before, and for what had no deadline.
+    """
 
     received_at: str
     channel: str
@@ -50,6 +63,8 @@ class CaseFigures:
     area: str = UNSPECIFIED
     state: str = "received"
     overdue: bool = False
+    deadline: str | None = None
+    promise: Promise = ""
     last: Reached | None = None
     reached: Mapping[str, Reached] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
@@ -64,6 +79,10 @@ class CaseFigures:
         found = Counter({f"{quarter}|{name}|{getattr(self, name)}": 1 for name in DIMENSIONS})
         if self.overdue:
             found[f"{quarter}|{OVERDUE}|yes"] = 1
+            if self.deadline:
+                found[f"{quarter}|{LATE}|{quarter_of(datetime.fromisoformat(self.deadline))}"] = 1
+        if self.promise:
+            found[f"{quarter}|{PROMISE}|{self.department}|{self.promise}"] = 1
         found.update(f"{quarter}|{FLOW}|{step}" for step in self.steps)
         return found
 

@@ -15,7 +15,23 @@ GROWTH = 1.03
 WHOLE = (("received", "answered"), ("received", "closed"))
 """Steps that are told beside those between neighbouring states."""
 
+ANSWERED = ">".join(WHOLE[0])
+"""The step whose time is told as the time to an answer."""
+
 FLOW = "flow"
+
+Step = tuple[str, str]
+
+RANGES = (
+    (3_600, "hour"),
+    (12 * 3_600, "half-day"),
+    (86_400, "day"),
+    (2 * 86_400, "two-days"),
+    (3 * 86_400, "three-days"),
+)
+"""How the time to an answer is told: up to so many seconds, and the range's name. Beyond the last: `longer`."""
+
+LONGER = "longer"
 
 
 def bucket(seconds: float) -> int:
@@ -44,9 +60,14 @@ def percentile(counts: Mapping[int, int], share: float) -> float:
     return 0.0
 
 
-def steps(counts: Iterable[tuple[str, int]]) -> dict[tuple[str, str], dict[int, int]]:
+def range_of(bucket: int) -> str:
+    """The name of the range that a bucket is told in."""
+    return next((name for limit, name in RANGES if middle(bucket) <= limit), LONGER)
+
+
+def steps(counts: Iterable[tuple[str, int]]) -> dict[Step, dict[int, int]]:
     """Per step the histogram, from the values of flow cells."""
-    found: dict[tuple[str, str], dict[int, int]] = {}
+    found: dict[Step, dict[int, int]] = {}
     for value, n in counts:
         start, end, number = value.split(">")
         histogram = found.setdefault((start, end), {})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.analytics.domain.cases import UNSPECIFIED, CaseFigures, Reached, moved, stamp
+from services.analytics.domain.cases import UNSPECIFIED, CaseFigures, Promise, Reached, moved, stamp
 from services.analytics.domain.flow import WHOLE, step
 from shared.delivery.subscription import Counted
 from shared.events.intake import FeedbackReceived
-from shared.events.routing import CaseEvent, CaseOverdue, CaseRescheduled
+from shared.events.routing import CaseAnswered, CaseEvent, CaseOverdue, CaseRescheduled
 
 SETTLED = frozenset({"answered", "closed", "withdrawn"})
 """States in which nothing is overdue."""
@@ -43,6 +43,8 @@ def count_case(case: CaseFigures | None, event: CaseEvent) -> Counted[CaseFigure
         area=event.area or UNSPECIFIED,
         state=event.to,
         overdue=event.to not in SETTLED and _overdue(case, event),
+        deadline=stamp(event.deadline) if event.deadline else None,
+        promise=_promise(case, event),
     )
     if event.to != case.state and case.last:
         now = Reached(event.at, event.actor.kind == "import")
@@ -55,6 +57,20 @@ def _overdue(case: CaseFigures, event: CaseEvent) -> bool:
     if isinstance(event, CaseRescheduled):
         return event.overdue
     return case.overdue or isinstance(event, CaseOverdue)
+
+
+def _promise(case: CaseFigures, event: CaseEvent) -> Promise:
+    """What is known of the first answer's deadline after this event: nothing yet, kept, or missed.
+
+    A deadline that the calendar moves may be still to come although the one before it had passed.
+    """
+    if isinstance(event, CaseRescheduled) and "answered" not in case.reached:
+        return "missed" if event.overdue else ""
+    if case.promise or event.deadline is None or event.historic:
+        return case.promise
+    if isinstance(event, CaseAnswered):
+        return "kept" if event.at <= event.deadline else "missed"
+    return "missed" if isinstance(event, CaseOverdue) else ""
 
 
 def _steps(case: CaseFigures, last: Reached, state: str, now: Reached) -> list[str]:

@@ -18,6 +18,9 @@ T = TypeVar("T")
 SPAN = re.compile(r"([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+", re.ASCII)
 LANGUAGES = ("zh", "en")
+RESERVED = frozenset({"suppressed", "unspecified"})
+"""What the figures call values too small to tell, and values that were not given: no id of anything."""
+
 HOURS = 10_000
 """The longest deadline or pause, in working hours."""
 
@@ -57,6 +60,8 @@ def _unique(field: Field, read: Callable[[Field], tuple[str, T]]) -> dict[str, t
         id, value = read(item)
         if id in found:
             dict(item.entries())["id"].wrong("this id is given twice")
+        if id in RESERVED:
+            dict(item.entries())["id"].wrong(f"the figures use {id} for something else")
         found[id] = (item, value)
     return found
 

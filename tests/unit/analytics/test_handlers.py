@@ -51,6 +51,8 @@ def test_the_sum_of_what_is_added_is_a_recount_of_the_events(stories: list[Life]
     expected, told = Recount.of(stories), values(total)
     assert {name: told[name] for name in expected.by} == expected.by
     assert told.get("overdue", Counter())["yes"] == expected.overdue
+    assert told.get("late", Counter()) == expected.late
+    assert told.get("promise", Counter()) == expected.promises
     quarters: Counter[str] = Counter()
     for cell, n in total.items():
         if cell.split("|")[1] == "state":

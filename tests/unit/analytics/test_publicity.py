@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.analytics.domain.cases import quarter_of
+from services.analytics.domain.days import in_zone
 from services.analytics.domain.publicity import SUPPRESSED, suppressed
-from services.analytics.handlers.insights import in_zone
 from shared.clock import parse_rfc3339
 
 SERIES = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.integers(0, 12), max_size=12)
