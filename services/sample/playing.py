@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from services.importing import progress, send
 from services.sample.mark import Mark, begun, drop_mark, is_unfinished, read_mark, write_mark
+from services.sample.people import sign_in_links
 from services.sample.script import Step, read_messages, read_steps
 from shared.clock import Clock, SystemClock
 from shared.errors import Misconfigured
@@ -71,8 +72,9 @@ class Sample:
             await self._quiet(client)
         if refused:
             log("sample").warning("some lines of the sample were refused", count=refused)
+        links = await sign_in_links(client)
         write_mark(self._settings.data, Mark(mark.ends_at, done=True))
-        return ()
+        return links
 
     async def _take(
         self, client: httpx2.AsyncClient, path: str, steps: Sequence[Step], by_citizen: bool, numbers: Mapping[str, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -91,10 +92,25 @@ async def settled(town: Town) -> None:
     await town.quiet()
 
 
+def the_guests_are_let_in(town: Town) -> None:
+    """The first start says where three people can sign in, once."""
+    assert town.process
+    assert town.process.stdout is not None
+    links: list[str] = []
+    while len(links) < 3:
+        links += re.findall(r"sign in once as .*http://\S+/sign-in/link/(\S+)", town.process.stdout.readline())
+    assert len(set(links)) == 3
+    users = town.command("users", "list").stdout.splitlines()
+    assert [line.split()[:3] for line in users] == [
+        ["101", "admin", "admin"], ["102", "lead", "department-lead"], ["103", "worker", "case-worker"]
+    ]  # fmt: skip
+
+
 @pytest.mark.row("F1")
 async def test_a_sample_that_was_killed_in_the_middle_is_the_same_sample(new: Callable[[str], Town]) -> None:
     calm = new("calm")
     await calm.start()
+    the_guests_are_let_in(calm)
     await settled(calm)
     expected = await series(calm)
     assert "refused" not in calm.log.read_text()

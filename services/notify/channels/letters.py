@@ -101,7 +101,7 @@ class Letters:
         def laid_out(form: Rendering) -> tuple[str, str]:
             parts = form.parts(content, {**values, "deadline": ""})
             sections = [
-                {"heading": parts[name], "rows": [row(form, parts, entry) for entry in listed]}
+                {"heading": parts[name], "late": name == "late", "rows": [row(form, parts, entry) for entry in listed]}
                 for name, listed in (("late", late), ("new", new))
                 if listed
             ]
