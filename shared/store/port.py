@@ -14,6 +14,8 @@
 10  `pending` is in order per document; `published` removes exactly those. The outbox is not part of the document.
 11  `drop` only for collections declared `derived`; `record` collections are never dropped (`NotDeclared`).
 12  A full disk or an absent server raises `Unavailable` within 5 s, and the store recovers by itself.
+13  `find` and `count` with `words` take the documents that hold all of them, newest first, and cost what is found; a
+    word is found from the write that brings it to the write that takes it away.
 """
 
 from __future__ import annotations
@@ -43,6 +45,17 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """A declared search: `field` (a dotted path) holds a list of words, each of small Latin letters and digits only.
+
+    `within` names fields that hold text, of which equalities may be asked together with words.
+    """
+
+    field: str
+    within: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """What a service declares about its documents.
 
@@ -54,6 +67,7 @@ class Collection:
     kind: Literal["record", "derived"]
     unique: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
+    words: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +140,8 @@ class Query:
     `where` holds equalities; a tuple of values means "one of". `order` is the field after the equality prefix that
     results are ordered by (None: by id); `since` ≤ value < `until` cuts the range on that same field. Absent and null
     come before numbers, numbers before text; ties are ordered by id in the same direction. `limit` is at least 1.
+    With `words` it asks for documents that hold all of them: the last inserted come first, `where` holds equalities on
+    the fields declared `within` only, and there is neither order nor range.
     """
 
     where: Mapping[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)
@@ -134,6 +150,7 @@ class Query:
     since: Scalar = None
     until: Scalar = None
     limit: int = 100
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,8 @@ def cursor_after(query: Query, id: str, body: Body) -> str:
     return base64.urlsafe_b64encode(to_json([value, id])).decode()
 
 
-def _read(cursor: str) -> tuple[Scalar, str]:
+def read_cursor(cursor: str) -> tuple[Scalar, str]:
+    """The place in the order and the id that a cursor names. Raises ValueError."""
     try:
         value, id = from_json(base64.b64decode(cursor, altchars=b"-_", validate=True), allow_inf_nan=False)
     except (ValueError, TypeError):
@@ -203,7 +204,7 @@ def _after(query: Query, field: str, cursor: str | None) -> list[Condition]:
     """What follows the cursor, in parts that are each one walk along the index. Absent and null come first."""
     if cursor is None:
         return [("1", ())]
-    value, id = _read(cursor)
+    value, id = read_cursor(cursor)
     sign = "<" if query.descending else ">"
     if query.order is None:
         return [(f"id {sign} ?", (id,))]

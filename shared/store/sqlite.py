@@ -15,6 +15,7 @@ from shared.clock import Clock, parse_rfc3339, rfc3339
 from shared.errors import NotDeclared
 from shared.events.envelope import Envelope
 from shared.sqlite import Connection, SqliteFile
+from shared.store import words
 from shared.store.port import Change, Collection, Document, DocumentStore, Outcome, Page, Query
 from shared.store.questions import DOCUMENT, array, cursor_after, page, tally
 from shared.store.tables import OVERHEAD, Prepared, Tables
@@ -55,7 +56,8 @@ class SqliteStore(DocumentStore):
         return {d.id: d for d in await self._documents(sql, (to_json(ids).decode(),))} if ids else {}
 
     async def find(self, collection: str, query: Query, cursor: str | None = None) -> Page:
-        question = page(self._tables[collection].collection, query, cursor)
+        asking = words.page if query.words else page
+        question = asking(self._tables[collection].collection, query, cursor)
         documents = await self._documents(question.sql, question.parameters)
         if len(documents) <= query.limit:
             return Page(documents, None)
@@ -64,7 +66,8 @@ class SqliteStore(DocumentStore):
         return Page(documents, cursor_after(query, last.id, last.body))
 
     async def count(self, collection: str, query: Query, most: int | None = None) -> int:
-        question = tally(self._tables[collection].collection, query, most)
+        counting = words.tally if query.words else tally
+        question = counting(self._tables[collection].collection, query, most)
         return int((await self._row(question.sql, question.parameters))[0])
 
     async def due(self, collection: str, now: datetime, limit: int) -> list[Document]:
@@ -139,7 +142,7 @@ class _Writer:
                 continue
             flush()
             if isinstance(item, str):
-                connection.execute(f"DELETE FROM {self._tables[item].name}")
+                self._tables[item].clear(connection)
             else:
                 ids = to_json(item).decode()
                 connection.execute("DELETE FROM _outbox WHERE event IN (SELECT value FROM json_each(?))", (ids,))

@@ -33,6 +33,7 @@ from shared.store.port import (
     Replace,
 )
 from shared.store.questions import column_of, indexes_of, value_at
+from shared.store.words import WordIndex
 
 OUTBOX = """
 CREATE TABLE IF NOT EXISTS _outbox(
@@ -83,7 +84,8 @@ class Table:
         self.name = f'"{collection.name}"'
         self.indexes = indexes_of(collection)
         self.paths = sorted({path for index in self.indexes for path in index.fields})
-        columns = ["revision", "due", "body", *map(column_of, self.paths)]
+        self.index = WordIndex(collection) if collection.words else None
+        columns = ["revision", "due", "body", *map(column_of, self.paths), *(["words"] if self.index else [])]
         self._into = f"{self.name}(id, {', '.join(columns)})"
         self._update = f"ON CONFLICT(id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in columns)}"
 
@@ -93,6 +95,7 @@ class Table:
             f"CREATE TABLE IF NOT EXISTS {self.name}"
             "(id TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, due TEXT, body TEXT NOT NULL)"
         )
+        (self.index or WordIndex(self.collection)).create(connection)
         due = f'"{self.collection.name} due"'
         wanted = {due: f"CREATE INDEX {due} ON {self.name}(due, id) WHERE due IS NOT NULL"}
         wanted |= {index.name: index.sql for index in self.indexes}
@@ -124,12 +127,25 @@ class Table:
                 connection.execute(f"UPDATE {self.name} SET {column_of(path)} = {scalar}")
 
     def insert(self, connection: Connection, rows: Sequence[Prepared]) -> list[Outcome]:
-        return self._put(connection, rows, "")
+        outcomes = self._put(connection, rows, "")
+        if self.index:
+            done = [row.change.id for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, Done)]
+            self.index.learn(connection, done)
+        return outcomes
 
     def replace(self, connection: Connection, rows: Sequence[Prepared]) -> list[Outcome]:
         fresh = self._at_their_revision(connection, rows)
-        done = iter(self._put(connection, [row for row, right in zip(rows, fresh, strict=True) if right], self._update))
-        return [next(done) if right else Conflict() for right in fresh]
+        right = [row for row, is_right in zip(rows, fresh, strict=True) if is_right]
+        others: list[str] = []
+        if self.index:
+            others = self.index.changed(
+                connection, {row.change.id: self.index.terms(_body(row.change)) for row in right}
+            )
+            self.index.forget(connection, others)
+        done = iter(self._put(connection, right, self._update))
+        if self.index:  # also what was refused: its words are what they were
+            self.index.learn(connection, others)
+        return [next(done) if is_right else Conflict() for is_right in fresh]
 
     def delete(self, connection: Connection, rows: Sequence[Prepared]) -> list[Outcome]:
         held = set(
@@ -145,8 +161,16 @@ class Table:
             for row, right in zip(rows, self._at_their_revision(connection, rows), strict=True)
         ]
         gone = _ids([row for row, right in zip(rows, fresh, strict=True) if right])
+        if self.index:
+            self.index.forget(connection, from_json(gone))
         connection.execute(f"DELETE FROM {self.name} WHERE id IN (SELECT value FROM json_each(?))", (gone,))
         return [Done(0) if right else Conflict() for right in fresh]
+
+    def clear(self, connection: Connection) -> None:
+        """Remove every document."""
+        connection.execute(f"DELETE FROM {self.name}")
+        if self.index:
+            self.index.clear(connection)
 
     def _at_their_revision(self, connection: Connection, rows: Sequence[Prepared]) -> list[bool]:
         """Whether each row's document is where its change expects it."""
@@ -171,7 +195,8 @@ class Table:
     def _fields(self, row: Prepared) -> tuple[object, ...]:
         body = _body(row.change)
         values = (value_at(body, path) for path in self.paths)
-        return row.change.id, _expected(row.change) + 1, row.due, row.body, *values
+        words = (self.index.terms(body),) if self.index else ()
+        return row.change.id, _expected(row.change) + 1, row.due, row.body, *values, *words
 
     def _put_apart(self, connection: Connection, rows: Sequence[Prepared], then: str) -> list[Outcome]:
         # A replace may take what the one before it has just let go, so replaces are asked one by one.

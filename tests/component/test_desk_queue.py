@@ -96,7 +96,7 @@ async def test_the_first_case_is_unfolded_or_the_one_asked_for(town: Town) -> No
     assert current
     assert numbers(current[0]) == [second]
     assert f'action="/desk/cases/{second}/acceptance?lang=en"' in current[0]
-    assert f'href="/desk/cases/{second}?do=reassignment&amp;lang=en#act"' in current[0]
+    assert f'href="/desk/cases/{second}?lang=en&amp;do=reassignment#do"' in current[0]
     assert "/question" not in current[0], "what the state forbids is no button"
     reader = await town.key("phone-operator", "lighting")
     assert "acceptance" not in await page(town, reader, at=second)

@@ -16,6 +16,7 @@ from shared.store.port import Collection, DocumentStore, Done, Index, Insert
 from shared.store.sqlite import SqliteStore
 from tests.contract.questions import NUMBERS, QuestionsContract
 from tests.contract.store import CASES, Opening, StoreContract
+from tests.contract.words import SPOKEN, WordsContract
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def no_file_may_grow() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-class TestSqliteStore(StoreContract, QuestionsContract):
+class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
     @pytest.fixture
     def opening(self, tmp_path: Path) -> Opening:
         async def open(collections: Sequence[Collection]) -> DocumentStore:
@@ -44,6 +45,12 @@ class TestSqliteStore(StoreContract, QuestionsContract):
     @pytest.fixture
     async def numbers(self, opening: Opening) -> AsyncIterator[DocumentStore]:
         store = await opening([NUMBERS])
+        yield store
+        await store.close()
+
+    @pytest.fixture
+    async def spoken(self, opening: Opening) -> AsyncIterator[DocumentStore]:
+        store = await opening([SPOKEN])
         yield store
         await store.close()
 

@@ -22,7 +22,7 @@ def router(cases: Cases, desk: Desk, organisation: Organisation, clock: Clock) -
     routes.include_router(queue.router(cases, desk, frame))
     routes.include_router(case.router(cases, desk, frame, clock))
 
-    @routes.get("/desk/{rest:path}", dependencies=[Depends(page_requires("cases.read"))])
+    @routes.get("/desk/{rest:path}", dependencies=[Depends(page_requires("account"))])
     async def nothing(rest: str) -> None:
         """Whatever no page answers to."""
         raise NotFound()

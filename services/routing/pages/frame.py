@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,29 @@ from services.routing.domain.organisation import Organisation
 from shared.clock import Clock
 from shared.errors import HuiyinError, Problem
 from shared.events.routing import Label
-from shared.http.access import PERMISSIONS, Principal, caller
+from shared.http.access import Principal, SignedIn, caller
 from shared.http.sessions import csrf_of
-from shared.web.pages import Language, Pages, catalogue, language_of
+from shared.web.pages import Language, Pages, catalogue, language_of, translate
 
 TOLD = frozenset({400, 401, 403, 404, 409, 412, 422, 503})
 """Problems that have words of their own; every other one is our fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of the navigation: its name, where it leads, and who sees it."""
+
+    name: str
+    path: str
+    permission: str
+
+
+ENTRIES = (
+    Entry("desk", "/desk", "cases.read"),
+    Entry("phone", "/desk/phone", "feedback.phone"),
+    Entry("figures", "/insights", "insights.full"),
+    Entry("people", "/desk/people", "people.manage"),
+)
 
 KEYS = (
     ("j k", "move"),
@@ -62,8 +80,10 @@ class Frame:
         return self._clock.now()
 
     def language(self, request: Request) -> Language:
-        """The one asked for by `?lang=`, else what the browser prefers."""
-        return language_of(request.query_params.get("lang"), request.headers.get("accept-language"))
+        """The one asked for by `?lang=`, else the person's own, else what the browser prefers."""
+        signed_in: SignedIn | None = request.scope.get("huiyin.session")
+        own = signed_in.principal.language if signed_in else None
+        return language_of(request.query_params.get("lang") or own, request.headers.get("accept-language"))
 
     def label(self, known: Mapping[str, Any], id: str | None, language: Language) -> str | None:
         """The words of a department, a category or an area; of one that the organisation no longer has, its id."""
@@ -87,11 +107,10 @@ class Frame:
             self.organisation.calendar.zone.key,
             principal=principal,
             badge=self._badge(principal, language),
-            phones=_may(principal, "feedback.phone"),
-            manages=_may(principal, "people.manage"),
+            entries=[entry for entry in ENTRIES if principal and principal.may(entry.permission)],
             csrf=csrf_of(request) if principal else "",
             body_name=getattr(self.organisation.name, language),
-            keys_on=True,
+            keys_on=principal is None or principal.keys_on,
             keys=KEYS,
             all_keys=ALL_KEYS,
             known=catalogue(language),
@@ -112,12 +131,10 @@ class Frame:
         return page
 
     def _badge(self, principal: Principal | None, language: Language) -> tuple[str | None, str] | None:
-        """The department, or None where there is none or more than one, and the work number."""
+        """The department, or None where there is none or more than one, and the chosen name, else the work number."""
         if principal is None:
             return None
         only = principal.departments[0] if len(principal.departments) == 1 else None
-        return self.label(self.organisation.departments, only, language), principal.id
-
-
-def _may(principal: Principal | None, permission: str) -> bool:
-    return principal is not None and permission in PERMISSIONS and principal.may(permission)
+        own = principal.name if principal.name not in ("", principal.id) else None
+        name = own or translate(language, "desk.number", number=principal.id)
+        return self.label(self.organisation.departments, only, language), name

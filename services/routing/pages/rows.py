@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,8 +11,9 @@ from services.routing.domain.organisation import Organisation
 from services.routing.domain.states import moves
 from services.routing.handlers import Desk
 from services.routing.pages.frame import Frame
+from services.routing.pages.moving import FORMS
+from services.routing.pages.reasons import weights_of
 from services.routing.pages.standing import Mark, Promise, mark_of, promise_of
-from shared.events.routing import Explanation
 from shared.http.access import Principal
 from shared.text import language as script_of
 from shared.web.pages import Language
@@ -23,11 +24,8 @@ FIRST = 90
 WHOLE = 2_000
 """Characters of an unfolded text; the case page has all of it."""
 
-KEYS = {"acceptance": "a", "start": "s", "question": "q", "answer": "w", "return": "r", "reassignment": "m"}
-"""The moves that the queue offers, each with its key, in the order of the buttons."""
-
-PERMISSION = {"reassignment": "cases.reassign"}
-"""What a move needs besides `cases.work`."""
+OFFERED = ("acceptance", "start", "question", "answer", "return", "reassignment")
+"""The moves that the queue offers, in the order of their buttons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +113,15 @@ class Rows:
 
 def _why(case: Case, department: str, organisation: Organisation) -> Why:
     explanation = case.explanation
-    heaviest = _heaviest(explanation, organisation)
-    words = [(word, weight >= max(heaviest.values())) for word, weight in heaviest.items()]
-    words.sort(key=lambda word: not word[1])
-    if explanation.method == "given":
-        return Why("given", department, 1.0, ())
-    if explanation.method == "person":
-        return Why("person", department, 1.0, ())
-    if case.state == "triage":
-        return Why("nobody", department, explanation.confidence, words)
-    return Why("keywords", department, explanation.confidence, words)
-
-
-def _heaviest(explanation: Explanation, organisation: Organisation) -> Mapping[str, float]:
-    """The words that decided, each with the most that it weighs for any category."""
-    weights = dict.fromkeys(explanation.words, 0.0)
-    for category in organisation.categories.values():
-        for keywords in category.keywords.values():
-            for word in weights.keys() & keywords.keys():
-                weights[word] = max(weights[word], keywords[word])
-    return weights
+    if explanation.method in ("given", "person"):
+        return Why("given" if explanation.method == "given" else "person", department, explanation.confidence, ())
+    weights = weights_of(explanation, organisation)
+    words = sorted(((word, weight == "heavy") for word, weight in weights.items()), key=lambda word: not word[1])
+    how: Literal["nobody", "keywords"] = "nobody" if case.state == "triage" else "keywords"
+    return Why(how, department, explanation.confidence, words)
 
 
 def _actions(case: Case, principal: Principal) -> list[Action]:
     legal = moves(case.state)
-    return [
-        Action(move, key, move in ("acceptance", "start"))
-        for move, key in KEYS.items()
-        if move in legal and principal.may("cases.work") and principal.may(PERMISSION.get(move, "cases.work"))
-    ]
+    forms = [FORMS[move] for move in OFFERED if move in legal and principal.may(FORMS[move].permission)]
+    return [Action(form.move, form.key or "", form.asks == "nothing") for form in forms]
