@@ -64,6 +64,12 @@ def csrf_of(request: Request) -> str:
     return found.session.value.csrf if found else ""
 
 
+def chosen_language(request: Request) -> str | None:
+    """The language that the person of this session chose, if anyone is signed in and did."""
+    found = request.scope.get("huiyin.session")
+    return found.principal.language if found else None
+
+
 async def posted(request: Request) -> Mapping[str, str]:
     """The fields of a form that a page of this session sent.
 

@@ -15,8 +15,8 @@ from shared.clock import Clock
 from shared.errors import HuiyinError, Problem
 from shared.events.routing import Label
 from shared.http.access import PERMISSIONS, Principal, caller
-from shared.http.sessions import csrf_of
-from shared.web.pages import Language, Pages, catalogue, language_of
+from shared.http.sessions import chosen_language, csrf_of
+from shared.web.pages import Language, Pages, catalogue, language_of, translate
 
 TOLD = frozenset({400, 401, 403, 404, 409, 412, 422, 503})
 """Problems that have words of their own; every other one is our fault."""
@@ -62,8 +62,9 @@ class Frame:
         return self._clock.now()
 
     def language(self, request: Request) -> Language:
-        """The one asked for by `?lang=`, else what the browser prefers."""
-        return language_of(request.query_params.get("lang"), request.headers.get("accept-language"))
+        """The one asked for by `?lang=`, else the one that the person chose, else what the browser prefers."""
+        chosen = request.query_params.get("lang") or chosen_language(request)
+        return language_of(chosen, request.headers.get("accept-language"))
 
     def label(self, known: Mapping[str, Any], id: str | None, language: Language) -> str | None:
         """The words of a department, a category or an area; of one that the organisation no longer has, its id."""
@@ -91,7 +92,7 @@ class Frame:
             manages=_may(principal, "people.manage"),
             csrf=csrf_of(request) if principal else "",
             body_name=getattr(self.organisation.name, language),
-            keys_on=True,
+            keys_on=principal is not None and principal.keys_on,
             keys=KEYS,
             all_keys=ALL_KEYS,
             known=catalogue(language),
@@ -112,11 +113,12 @@ class Frame:
         return page
 
     def _badge(self, principal: Principal | None, language: Language) -> tuple[str | None, str] | None:
-        """The department, or None where there is none or more than one, and the work number."""
+        """The department, or None where there is none or more than one, and the name that is shown."""
         if principal is None:
             return None
         only = principal.departments[0] if len(principal.departments) == 1 else None
-        return self.label(self.organisation.departments, only, language), principal.id
+        shown = principal.name if principal.name not in ("", principal.id) else translate(language, "desk.number", number=principal.id)
+        return self.label(self.organisation.departments, only, language), shown
 
 
 def _may(principal: Principal | None, permission: str) -> bool:
