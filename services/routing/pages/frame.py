@@ -117,7 +117,11 @@ class Frame:
         if principal is None:
             return None
         only = principal.departments[0] if len(principal.departments) == 1 else None
-        shown = principal.name if principal.name not in ("", principal.id) else translate(language, "desk.number", number=principal.id)
+        shown = (
+            principal.name
+            if principal.name not in ("", principal.id)
+            else translate(language, "desk.number", number=principal.id)
+        )
         return self.label(self.organisation.departments, only, language), shown
 
 

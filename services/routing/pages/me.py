@@ -61,7 +61,7 @@ def router(access: Access, frame: Frame) -> APIRouter:
         try:
             new_password(said)
             access.sign_ins.admit(found.principal.id)
-            await access.people.choose_password(found.principal.id, said.get("current", ""), said["password"])
+            await access.people.choose_password(found.principal.id, said.get("current", ""), said.get("password", ""))
         except Invalid as error:
             return await page(request, found, 422, errors=_errors(error))
         except TooMany as problem:

@@ -111,7 +111,7 @@ def router(access: Access, frame: Frame) -> APIRouter:
         said = await form_of(request)
         try:
             new_password(said)
-            person = await access.people.redeem(token, said["password"])
+            person = await access.people.redeem(token, said.get("password", ""))
         except Invalid as error:
             return chosen(request, await access.people.by_link(token), error.errors)
         except NotFound:
