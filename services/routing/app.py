@@ -62,7 +62,7 @@ def build(platform: Platform) -> Wiring:
     routes.include_router(router(cases, desk, organisation))
     routes.include_router(session.router(platform.access))
     routes.include_router(users.router(platform.access, organisation))
-    routes.include_router(pages.router(cases, desk, organisation, platform.clock))
+    routes.include_router(pages.router(cases, desk, organisation, platform.clock, platform.access))
     return Wiring(
         router=routes,
         documents={"case": cases.documents},

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from shared.errors import Malformed
 
-FIELDS = 40
+FIELDS = 100
 """The most fields of a form."""
 
 PART = 128 * 1024

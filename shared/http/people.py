@@ -210,6 +210,7 @@ class People:
                 raise Forbidden("nobody changes their own role or departments")
             return replace(person, role=role, departments=where, shown=name)
 
+        decide(await self.by_number(number))
         async with self._one_at_a_time:
             if role != "admin":
                 await self._another_admin(number)
@@ -223,6 +224,7 @@ class People:
                 raise Forbidden("nobody disables themselves")
             return replace(person, disabled=disabled, link=None, link_until=None)
 
+        decide(await self.by_number(number))
         async with self._one_at_a_time:
             if disabled:
                 await self._another_admin(number)

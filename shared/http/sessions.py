@@ -45,8 +45,7 @@ def page_requires(permission: str) -> Callable[[Request], Awaitable[Principal]]:
         raise NotDeclared(f"there is no permission {permission}")
 
     async def permitted(request: Request) -> Principal:
-        if request.method not in SAFE:
-            refuse_foreign(request)
+        refuse_foreign(request)
         principal = await caller(request)
         if principal is None:
             raise sign_in_first(request)
@@ -62,6 +61,12 @@ def csrf_of(request: Request) -> str:
     """What a form of this session carries in its hidden field `csrf`; empty for a bearer key, which needs none."""
     found = request.scope.get("huiyin.session")
     return found.session.value.csrf if found else ""
+
+
+def chosen_language(request: Request) -> str | None:
+    """The language that the person of this session chose, if anyone is signed in and did."""
+    found = request.scope.get("huiyin.session")
+    return found.principal.language if found else None
 
 
 async def posted(request: Request) -> Mapping[str, str]:
@@ -83,7 +88,9 @@ async def posted(request: Request) -> Mapping[str, str]:
 
 
 def refuse_foreign(request: Request) -> None:
-    """Raises `Forbidden` for a form that another site's page sends. What says nothing about itself passes."""
+    """Raises `Forbidden` for a form that another site's page sends. What says nothing about itself passes, as do links."""
+    if request.method in SAFE:
+        return
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "null")
     # Our own pages send no referrer, so that a form of theirs may have the origin "null".
     ours = (origin == "null" or own_origin(request)) if site is None else site in ("same-origin", "none")

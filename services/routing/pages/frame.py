@@ -15,8 +15,8 @@ from services.routing.domain.organisation import Organisation
 from shared.clock import Clock
 from shared.errors import HuiyinError, Problem
 from shared.events.routing import Label
-from shared.http.access import Principal, SignedIn, caller
-from shared.http.sessions import csrf_of
+from shared.http.access import Principal, caller
+from shared.http.sessions import chosen_language, csrf_of
 from shared.web.pages import Language, Pages, catalogue, language_of, translate
 
 TOLD = frozenset({400, 401, 403, 404, 409, 412, 422, 503})
@@ -80,10 +80,9 @@ class Frame:
         return self._clock.now()
 
     def language(self, request: Request) -> Language:
-        """The one asked for by `?lang=`, else the person's own, else what the browser prefers."""
-        signed_in: SignedIn | None = request.scope.get("huiyin.session")
-        own = signed_in.principal.language if signed_in else None
-        return language_of(request.query_params.get("lang") or own, request.headers.get("accept-language"))
+        """The one asked for by `?lang=`, else the one that the person chose, else what the browser prefers."""
+        chosen = request.query_params.get("lang") or chosen_language(request)
+        return language_of(chosen, request.headers.get("accept-language"))
 
     def label(self, known: Mapping[str, Any], id: str | None, language: Language) -> str | None:
         """The words of a department, a category or an area; of one that the organisation no longer has, its id."""
