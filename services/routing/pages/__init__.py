@@ -5,22 +5,25 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from services.routing.domain.organisation import Organisation
-from services.routing.handlers import Desk
-from services.routing.pages import case, queue
+from services.routing.handlers import Desk, Foreteller
+from services.routing.pages import case, phone, queue
 from services.routing.pages.frame import Frame
 from services.routing.store import Cases
-from shared.clock import Clock
+from shared.clock import Clock, Ids
 from shared.errors import NotFound
 from shared.http.problems import tell_by
 from shared.http.sessions import page_requires
 
 
-def router(cases: Cases, desk: Desk, organisation: Organisation, clock: Clock) -> APIRouter:
+def router(
+    cases: Cases, desk: Desk, foresee: Foreteller, organisation: Organisation, clock: Clock, ids: Ids
+) -> APIRouter:
     """Everything under `/desk`."""
     frame = Frame(organisation, clock)
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(tell_by(frame.tell))])
     routes.include_router(queue.router(cases, desk, frame))
     routes.include_router(case.router(cases, desk, frame, clock))
+    routes.include_router(phone.router(foresee, frame, clock, ids))
 
     @routes.get("/desk/{rest:path}", dependencies=[Depends(page_requires("account"))])
     async def nothing(rest: str) -> None:
