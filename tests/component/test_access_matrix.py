@@ -67,6 +67,8 @@ GUARDED = {
     "POST /v1/cases/{number}/answer": Guarded("cases.work", "case", {"text": "!"}),
     "POST /v1/cases/{number}/closure": Guarded("cases.work", "case", {}),
     "POST /v1/cases/{number}/note": Guarded("cases.work", "case", {"text": "."}),
+    "GET /v1/feedback/{number}/contact": Guarded("contact.unmask", "case", query={"reason": "verify"}),
+    "GET /v1/audit": Guarded("audit.read", query={"number": "{number}"}),
     "GET /v1/deliveries": Guarded("deliveries.read", "list", query={"number": "{number}"}),
     "POST /v1/deliveries/{id}/replay": Guarded("deliveries.replay"),
     "GET /v1/feedback/{number}/contact": Guarded("contact.unmask", "case", query={"reason": "call-back"}),
@@ -76,6 +78,9 @@ GUARDED = {
     "GET /desk/{rest}": Guarded("cases.read"),
     "GET /desk/cases/{number}": Guarded("cases.read", "case"),
     "POST /desk/cases/{number}/{name}": Guarded("cases.work", "case", form={"version": "999", "text": "."}),
+    "GET /desk/phone": Guarded("feedback.phone"),
+    "POST /desk/phone": Guarded("feedback.phone", form={"text": "."}),
+    "POST /phone": Guarded("feedback.phone", form={"text": ""}),
     "GET /desk/handed-over": Guarded("cases.read", query={"number": "{number}", "department": "water"}),
 }
 
@@ -113,6 +118,15 @@ HOLDERS = {
     "cases.reassign": {
         "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",
         "supervisor",
+    },
+    "contact.unmask": {
+        "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",
+        "phone operator", "supervisor",
+    },
+    "audit.read": {"auditor", "supervisor"},
+    "feedback.phone": {
+        "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",
+        "phone operator", "supervisor",
     },
     "deliveries.read": {
         "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",

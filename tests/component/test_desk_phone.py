@@ -158,12 +158,10 @@ async def test_our_fault_keeps_what_was_written_and_its_key(tmp_path: Path) -> N
         assert len(await kept(desk)) == 1
 
 
-async def test_whoever_is_signed_out_keeps_the_call(desk: Portal) -> None:
+async def test_whoever_is_signed_out_takes_the_call_along_to_the_sign_in(desk: Portal) -> None:
     out = await call(desk, {})
-    assert out.status_code == 401
-    assert CALL["text"] in out.text
-    assert CALL["name"] in out.text
-    assert 'href="/sign-in"' in out.text
+    assert out.status_code == 307
+    assert out.headers["location"].startswith("/sign-in/kept?next=/phone")
     assert await kept(desk) == []
 
 

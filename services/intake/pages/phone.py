@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from services.intake.channels.submission import NewFeedback, idempotency_key, scope_of
@@ -13,11 +13,11 @@ from services.intake.handlers.reception import Reception
 from services.intake.pages.site import Site, language_asked
 from services.intake.pages.submitting import errors_of
 from shared.clock import Ids
-from shared.errors import Busy, Forbidden, Invalid, Problem, Unavailable
+from shared.errors import Busy, Forbidden, Invalid, Unavailable
 from shared.events.intake import Kind
 from shared.http.access import Principal
 from shared.http.forms import form_of
-from shared.http.sessions import SIGN_IN, csrf_of, page_requires, posted
+from shared.http.sessions import page_requires, posted
 from shared.http.strict import fields_of
 from shared.web.pages import translate
 
@@ -33,41 +33,34 @@ def router(reception: Reception, site: Site, ids: Ids) -> APIRouter:
     takes_calls = page_requires("feedback.phone")
 
     @routes.post("/phone")
-    async def take_down(request: Request) -> Response:
+    async def take_down(request: Request, principal: Principal = Depends(takes_calls)) -> Response:
         """The operator's receipt; or the form again with what was written. The same form sent twice is one call."""
         language, said = language_asked(request), await form_of(request)
         key = said.get("key") or ids.document()
 
-        async def again(status: int, who: Principal | None, **told: Any) -> Response:
-            values = {"problem": None, "errors": {}, "sign_in": None, "said": said, "key": key} | told
-            fixed = {"principal": who, "csrf": csrf_of(request) if who else "", "kinds": get_args(Kind)}
-            return await site.page(request, "phone-again.html", "phone", status, **fixed, **values)
+        async def again(status: int, **told: Any) -> Response:
+            values = {"problem": None, "errors": {}, "said": said, "key": key, "kinds": get_args(Kind)} | told
+            return await site.desk_page(request, principal, "phone-again.html", "phone", status, **values)
 
-        try:
-            principal = await takes_calls(request)
-        except Problem as problem:
-            if problem.status != 303:
-                raise
-            return await again(401, None, problem="kept.signed-out.text", sign_in=SIGN_IN)
         try:
             await posted(request)
         except Forbidden:
-            return await again(403, principal, problem="kept.again.text")
+            return await again(403, problem="kept.again.text")
         if said.get("told") in WAYS and not said.get(said["told"], "").strip():
-            return await again(422, principal, errors={"told": translate(language, "phone.error.told")})
+            return await again(422, errors={"told": translate(language, "phone.error.told")})
         try:
             new = NewFeedback.model_validate(_call(said))
             given = await reception.receive_feedback(new.submission("phone", idempotency_key(key), scope_of(principal)))
         except ValidationError as error:
-            return await again(422, principal, errors=errors_of(fields_of(error.errors(include_url=False)), language))
+            return await again(422, errors=errors_of(fields_of(error.errors(include_url=False)), language))
         except Invalid as error:
             # The page was gone back to and changed: a new call.
-            return await again(422, principal, errors=errors_of(error.errors, language), key=ids.document())
+            return await again(422, errors=errors_of(error.errors, language), key=ids.document())
         except (Unavailable, Busy):
-            return await again(503, principal, problem="problem.fault")
+            return await again(503, problem="problem.fault")
         day, digits, check = given.number.split("-")
-        values = {"given": given, "groups": (day, digits[:4], digits[4:], check), "new": new, "principal": principal}
-        return await site.page(request, "phone-receipt.html", "phone", 201, **values)
+        values = {"given": given, "groups": (day, digits[:4], digits[4:], check), "new": new}
+        return await site.desk_page(request, principal, "phone-receipt.html", "phone", 201, **values)
 
     return routes
 
