@@ -67,8 +67,6 @@ GUARDED = {
     "POST /v1/cases/{number}/answer": Guarded("cases.work", "case", {"text": "!"}),
     "POST /v1/cases/{number}/closure": Guarded("cases.work", "case", {}),
     "POST /v1/cases/{number}/note": Guarded("cases.work", "case", {"text": "."}),
-    "GET /v1/feedback/{number}/contact": Guarded("contact.unmask", "case", query={"reason": "verify"}),
-    "GET /v1/audit": Guarded("audit.read", query={"number": "{number}"}),
     "GET /v1/deliveries": Guarded("deliveries.read", "list", query={"number": "{number}"}),
     "POST /v1/deliveries/{id}/replay": Guarded("deliveries.replay"),
     "GET /v1/feedback/{number}/contact": Guarded("contact.unmask", "case", query={"reason": "call-back"}),
@@ -119,11 +117,6 @@ HOLDERS = {
         "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",
         "supervisor",
     },
-    "contact.unmask": {
-        "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",
-        "phone operator", "supervisor",
-    },
-    "audit.read": {"auditor", "supervisor"},
     "feedback.phone": {
         "case worker", "case worker elsewhere", "case worker of nowhere", "department lead", "department lead elsewhere",
         "phone operator", "supervisor",
