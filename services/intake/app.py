@@ -10,7 +10,7 @@ from services.intake.handlers.contacts import Contacts
 from services.intake.handlers.reception import Reception
 from services.intake.handlers.submitter import Submitter
 from services.intake.handlers.views import open_view, show_progress
-from services.intake.pages import contact, following, privacy, submitting
+from services.intake.pages import contact, following, phone, privacy, submitting
 from services.intake.pages.site import Site, static_files
 from services.intake.settings import IntakeSettings
 from services.intake.store import AUDIT, FEEDBACK, VIEWS, Feedbacks, Looks, Views
@@ -44,6 +44,7 @@ def build(platform: Platform) -> Wiring:
     routes.include_router(following.router(submitter, site, clock, ids))
     routes.include_router(privacy.router(site))
     routes.include_router(contact.router(contacts, site))
+    routes.include_router(phone.router(reception, site, ids))
     routes.include_router(static_files())
     routes.include_router(batch.router(reception, clock))
     routes.include_router(follow_ups.router(reception, submitter, clock))

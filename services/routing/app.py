@@ -17,6 +17,7 @@ from services.routing.handlers import (
     Knowledge,
     announce_organisation,
     fire_timer,
+    foretelling,
     hear_citizen,
     open_case,
     reopen_case,
@@ -62,7 +63,8 @@ def build(platform: Platform) -> Wiring:
     routes.include_router(router(cases, desk, organisation))
     routes.include_router(session.router(platform.access))
     routes.include_router(users.router(platform.access, organisation))
-    routes.include_router(pages.router(cases, desk, organisation, platform.clock, platform.access))
+    foresee = foretelling(knowledge, platform.clock)
+    routes.include_router(pages.router(cases, desk, foresee, organisation, platform))
     return Wiring(
         router=routes,
         documents={"case": cases.documents},

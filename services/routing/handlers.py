@@ -23,7 +23,7 @@ from shared.events.intake import (
     FeedbackSupplemented,
     FeedbackWithdrawn,
 )
-from shared.events.routing import OrganisationPublished
+from shared.events.routing import Explanation, OrganisationPublished
 from shared.http.access import Principal
 from shared.store.documents import Decision, Documents, Kept
 from shared.store.port import Done
@@ -76,6 +76,34 @@ def fire_timer(case: Case, context: Context) -> Decision[Case] | None:
     """Overdue, the pause's cap, or silence: what is due now, once."""
     done = work.fire(case, _turn(case, context.now, SYSTEM, context))
     return _decision(done) if done else None
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """Where words would go if they were sent now. `department` None: a person would decide."""
+
+    category: str | None
+    department: str | None
+    deadline: datetime
+    explanation: Explanation
+
+
+Foreteller = Callable[[str, str], Foretold | None]
+"""Foretells from a text and a place; None where nothing was written."""
+
+
+def foretelling(knowledge: Knowledge, clock: Clock) -> Foreteller:
+    """A foreteller that decides as `open_case` does, and keeps nothing."""
+
+    def foretell(text: str, place: str) -> Foretold | None:
+        if not text.strip():
+            return None
+        assigned = knowledge.classifier.assign(text, None, place)
+        organisation = knowledge.organisation
+        deadline = organisation.calendar.add(clock.now(), organisation.budget(assigned.category))
+        return Foretold(assigned.category, assigned.department, deadline, assigned.explanation)
+
+    return foretell
 
 
 async def announce_organisation(sources: Documents[Source], organisation: Organisation, clock: Clock) -> None:

@@ -20,8 +20,14 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 Language = Literal["zh", "en"]
 
 WHEN = {
-    "zh": {"moment": "y 年 M 月 d 日 HH:mm", "short": "M 月 d 日 HH:mm", "day": "M 月 d 日 EEE", "time": "HH:mm"},
-    "en": {"moment": "d MMM y, HH:mm", "short": "d MMM, HH:mm", "day": "EEE d MMM", "time": "HH:mm"},
+    "zh": {
+        "moment": "y 年 M 月 d 日 HH:mm",
+        "short": "M 月 d 日 HH:mm",
+        "day": "M 月 d 日 EEE",
+        "weekday": "EEE",
+        "time": "HH:mm",
+    },
+    "en": {"moment": "d MMM y, HH:mm", "short": "d MMM, HH:mm", "day": "EEE d MMM", "weekday": "EEE", "time": "HH:mm"},
 }
 
 

@@ -12,6 +12,7 @@ from services.intake.pages.site import Site
 from shared.errors import Busy, Forbidden, NotFound, Unavailable
 from shared.http.access import Principal, requires
 from shared.http.problems import problems
+from shared.http.sessions import page_requires
 
 Reason = Literal["call-back", "visit", "verify", "deliver-answer", "other"]
 """Why somebody looks. A code, so that it may stand in an address."""
@@ -23,6 +24,14 @@ class ContactShown(BaseModel):
     number: str
     contact: dict[str, str]
     erased: bool
+
+
+async def sees(request: Request) -> Principal:
+    """Who may look; a person whose session has ended is sent to sign in, a program gets 401."""
+    return await (page_requires if _by_browser(request) else requires)("contact.unmask")(request)
+
+
+sees.__dict__["permission"] = "contact.unmask"
 
 
 def router(contacts: Contacts, site: Site) -> APIRouter:
@@ -38,10 +47,10 @@ def router(contacts: Contacts, site: Site) -> APIRouter:
         request: Request,
         number: str,
         reason: Annotated[Reason, Query()],
-        principal: Annotated[Principal, Depends(requires("contact.unmask"))],
+        principal: Annotated[Principal, Depends(sees)],
     ) -> Response:
         """Who submitted it, for staff in scope: audited, and shown only if that is on disk. Never the code."""
-        if "text/html" not in request.headers.get("accept", ""):
+        if not _by_browser(request):
             return _json(await contacts.unmask(number, principal, reason))
         problem, seen, status = None, None, 200
         try:
@@ -50,10 +59,14 @@ def router(contacts: Contacts, site: Site) -> APIRouter:
             problem, status = f"contact.{error.slug}", error.status
         except (Unavailable, Busy):
             problem, status = "contact.unavailable", 503
-        values = {"seen": seen, "problem": problem, "number": number, "reason": reason, "principal": principal}
-        return await site.page(request, "contact.html", "desk", status, **values)
+        values = {"seen": seen, "problem": problem, "number": number, "reason": reason}
+        return await site.desk_page(request, principal, "contact.html", "desk", status, **values)
 
     return routes
+
+
+def _by_browser(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _json(seen: Contact) -> Response:

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from shared.delivery.organisation import OrganisationCopy
 from shared.errors import Busy, Unavailable
 from shared.events.routing import Organisation
+from shared.http.access import Principal
+from shared.http.sessions import csrf_of
 from shared.web.pages import Language, Pages, assets, language_of, version
 
 CACHED = 3600
@@ -42,6 +44,24 @@ class Site:
         body_name = getattr(body.name, language)
         html = self._pages.html(name, language, body.time_zone, here=here, body_name=body_name, **values)
         return HTMLResponse(html, status)
+
+    async def desk_page(
+        self, request: Request, principal: Principal, name: str, here: str, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """The same in the frame of the desk, for somebody who is signed in there."""
+        language, body = language_asked(request), await self.organisation()
+        labels = {d.id: getattr(d.label, language) for d in body.departments}
+        only = principal.departments[0] if len(principal.departments) == 1 else None
+        frame = {
+            "principal": principal,
+            "badge": (labels.get(only or ""), principal.id),
+            "phones": principal.may("feedback.phone"),
+            "manages": principal.may("people.manage"),
+            "csrf": csrf_of(request),
+            "keys_on": False,
+            "keys": (),
+        }
+        return await self.page(request, name, here, status, **frame, **values)
 
 
 def static_files() -> APIRouter:

@@ -21,11 +21,12 @@ from shared.http.rates import Rate
 from shared.http.strict import fields_of
 from shared.web.pages import Language, translate
 
-NAMES = ("text", "kind", "address", "phone", "email", "anonymous")
-"""The form's fields."""
+NAMES = ("text", "kind", "address", "name", "phone", "email", "anonymous")
+"""The fields of the form, and of that for calls."""
 
 FIELDS = {
     "/location/address": ("address", "errors.place"),
+    "/contact/name": ("name", "errors.other"),
     "/contact/phone": ("phone", "errors.phone"),
     "/contact/email": ("email", "errors.email"),
 }
@@ -54,10 +55,10 @@ def router(reception: Reception, site: Site, rate: Rate, ids: Ids, base: str) ->
             new = NewFeedback.model_validate(_submission(said))
             given = await reception.receive_feedback(new.submission("web", key, "anyone"))
         except ValidationError as error:
-            return await again(422, errors=_errors(fields_of(error.errors(include_url=False)), language))
+            return await again(422, errors=errors_of(fields_of(error.errors(include_url=False)), language))
         except Invalid as error:
             # The page was gone back to and changed: a new submission.
-            return await again(422, errors=_errors(error.errors, language), key=ids.document())
+            return await again(422, errors=errors_of(error.errors, language), key=ids.document())
         except TooMany as error:
             page = await again(429, problem=translate(language, "problem.too-many"))
             page.headers.update(error.headers)
@@ -92,7 +93,7 @@ def _form(said: Mapping[str, str], key: str) -> dict[str, Any]:
     return {"said": written, "errors": {}, "key": key, "problem": None, "kinds": get_args(Kind)}
 
 
-def _errors(found: Iterable[FieldError], language: Language) -> dict[str, str]:
+def errors_of(found: Iterable[FieldError], language: Language) -> dict[str, str]:
     """Field → words, each once, in the order of the form."""
     told: dict[str, str] = {}
     for error in found:

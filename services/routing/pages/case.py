@@ -53,7 +53,7 @@ def router(cases: Cases, desk: Desk, frame: Frame, clock: Clock) -> APIRouter:
 
     def kept_for_later(request: Request, principal: Principal, status: int, said: Said, reason: str) -> Response:
         """What was typed, on a page of its own that can send it again."""
-        fields = {name: said[name] for name in ("csrf", *FIELDS) if said.get(name)}
+        fields = {name: said[name] for name in FIELDS if said.get(name)}
         words = next((fields[name] for name in ("text", "reason") if fields.get(name)), None)
         values = {"fields": fields, "words": words, "reason": reason, "action": request.url.path}
         return frame.page(request, principal, "kept.html", "desk", status, **values)
