@@ -77,11 +77,13 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the timeline."""
+    """One line of the timeline. Where a department was chosen, `why` is how, and `words` those of the citizen's that were weighed."""
 
     at: Moment
     state: str
     department: str | None
+    why: str | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ async def test_a_case_goes_its_whole_way(town: Town, visit: Visit, look: Look) -
     await follow(page, look, number, " ".join(groups).lower())  # as it was noted down
     await expect(page.locator(".state b")).to_have_text(words("state.awaiting-citizen"))
     await expect(page.locator(".line .staff")).to_have_text("哪一根？")
+    await page.locator(".why summary").click()
+    await expect(page.locator(".why q").first).to_be_visible()
     await page.locator("#message").fill(ADDED[look.language])
     await page.get_by_role("button", name=words("track.add")).click()
     await expect(page.get_by_role("status")).to_have_text(words("track.done.message"))

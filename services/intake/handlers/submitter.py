@@ -63,7 +63,11 @@ class Submitter:
         ]
         messages.sort(key=itemgetter("at"))
         steps = view.timeline if view else (Step(feedback.received_at, "received", None),)
-        timeline = [{"at": step.at, "state": step.state, "department": step.department} for step in steps]
+        timeline = [
+            {"at": step.at, "state": step.state, "department": step.department}
+            | ({"why": {"method": step.why, "words": step.words}} if step.why else {})
+            for step in steps
+        ]
         return {
             "number": feedback.number,
             "state": view.state if view else "received",

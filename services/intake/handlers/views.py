@@ -32,7 +32,10 @@ def show_progress(view: View | None, event: routing.CaseEvent, context: Context)
         kind=event.kind,
         deadline=event.deadline,
     )
-    view = view.at_step(Step(event.at, event.to, event.department))
+    step = Step(event.at, event.to, event.department)
+    if isinstance(event, routing.CaseRouted):
+        step = replace(step, why=event.explanation.method, words=event.explanation.words)
+    view = view.at_step(step)
     text = getattr(event, "text", None)
     if text is not None and isinstance(event, routing.CaseAwaitingCitizen | routing.CaseAnswered | routing.CaseClosed):
         view = replace(view, messages=(*view.messages, Told(event.at, text)))

@@ -19,6 +19,9 @@ KEPT = {"received": 1, "triage": 1, "returned": 1, "answered": 3, "closed": 4, "
 WAITING = frozenset({"awaiting-citizen", "answered"})
 """States in which we wait for the citizen: the mark's inner square is hollow."""
 
+WHY = frozenset({"keywords", "given", "person"})
+"""Ways to choose a department that the page has words for."""
+
 SAID = frozenset({"awaiting-citizen", "answered", "closed"})
 """States that a word of the body's leads to: the word is the step."""
 
@@ -85,6 +88,13 @@ def tongue(text: str) -> str:
     return "zh-CN" if script_of(text) == "zh" else "en"
 
 
+def _why(why: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How a department was chosen: the catalogue's key, and the words that were weighed, each with its `lang`."""
+    if why is None or why["method"] not in WHY:
+        return None
+    return {"key": f"why.{why['method']}", "words": [(word, tongue(word)) for word in why["words"]]}
+
+
 def _standing(state: str, language: Language) -> tuple[str, str]:
     """The state's words in two lines: how it stands, and what it waits for, if anything."""
     stands, comma, waits = translate(language, f"state.{state}").partition("，" if language == "zh" else ", ")
@@ -126,6 +136,7 @@ def _items(seen: Mapping[str, Any], departments: Mapping[str, str], zone: ZoneIn
             "iso": rfc3339(item["at"]),
             "new_day": today != day,
             "department": departments.get(department or ""),
+            "why": _why(item.get("why")),
         }
         day = today
     return items

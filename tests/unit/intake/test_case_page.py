@@ -101,3 +101,19 @@ def test_words_whose_key_is_gone_are_a_dash() -> None:
         "items"
     ]
     assert item["words"] == "—"
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ({"method": "keywords", "words": ("路灯", "lamp")}, ("why.keywords", [("路灯", "zh-CN"), ("lamp", "en")])),
+        ({"method": "person", "words": ()}, ("why.person", [])),
+        ({"method": "of a later version", "words": ("路灯",)}, None),
+        (None, None),
+    ],
+)
+def test_the_page_says_why_a_department_has_it(why: dict[str, Any] | None, told: Any) -> None:
+    seen = case("routed", (0, "routed"))
+    seen["timeline"][1] |= {"why": why} if why else {}
+    said = shown(seen, TOWN, "en", DUE)["items"][1]["why"]
+    assert (said and (said["key"], said["words"])) == told
