@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check web events clean
+.PHONY: help run test check web events pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ web: ## build the scripts of the pages (TypeScript); the pages work without them
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
+
+pictures: $(STAMP) $(BUILT) ## take the pictures of the README from the running program with the sample (needs chromium)
+	.venv/bin/python -m tests.support.pictures
 
 clean: ## remove what the targets made (never the data folder)
 	rm -rf .venv .uv $(WEB)/dist $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
