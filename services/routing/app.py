@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from services.routing.api import batch, router, session, users
 from services.routing.classifier import Classifier
 from services.routing.domain.organisation import Organisation
 from services.routing.domain.organisation_file import read_organisation
+from services.routing.domain.terms import Terms
 from services.routing.handlers import (
     Desk,
     Knowledge,
@@ -54,10 +56,11 @@ def load_organisation(path: Path) -> Organisation:
 def build(platform: Platform) -> Wiring:
     """Routing over the platform's parts."""
     organisation = load_organisation(platform.settings.organisation or SAMPLE)
-    knowledge = Knowledge(organisation, Classifier.of(organisation))
+    terms = Terms(partial(platform.vault.digest, "search"))
+    knowledge = Knowledge(organisation, Classifier.of(organisation), terms)
     cases = Cases(platform.store, platform.clock, organisation)
     announced = sources(platform.store, platform.clock)
-    desk = Desk(cases, platform.vault, organisation, platform.clock)
+    desk = Desk(cases, platform.vault, organisation, platform.clock, terms)
     routes = APIRouter()
     routes.include_router(batch.router(cases, desk, organisation, platform.clock))
     routes.include_router(router(cases, desk, organisation))
@@ -81,10 +84,10 @@ SERVICE = Service(
     collections=(CASES, SOURCE),
     subscriptions=(
         on(FeedbackReceived, open_case, opens=("text", "place")),
-        on(FeedbackSupplemented, hear_citizen),
-        on(FeedbackRated, take_rating),
-        on(FeedbackReopened, reopen_case),
-        on(FeedbackWithdrawn, withdraw_case),
+        on(FeedbackSupplemented, hear_citizen, opens="message"),
+        on(FeedbackRated, take_rating, opens="comment"),
+        on(FeedbackReopened, reopen_case, opens="reason"),
+        on(FeedbackWithdrawn, withdraw_case, opens="reason"),
     ),
     emits=(
         events.CaseTriaged,

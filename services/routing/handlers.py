@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,11 +12,12 @@ from services.routing.classifier import Classifier
 from services.routing.domain import citizen, work
 from services.routing.domain.case import MESSAGES, Case, Moved, Turn
 from services.routing.domain.organisation import Organisation
+from services.routing.domain.terms import Terms, findable
 from services.routing.store import Cases, Source
-from shared.clock import Clock, rfc3339
+from shared.clock import Clock, rfc3339, valid_number
 from shared.delivery.organisation import KEY
 from shared.delivery.subscription import Context
-from shared.errors import FieldError, IllegalMove, Invalid, Stale
+from shared.errors import FieldError, IllegalMove, Invalid, NotFound, Stale
 from shared.events.envelope import Actor, Sealed
 from shared.events.intake import (
     FeedbackRated,
@@ -24,13 +27,17 @@ from shared.events.intake import (
     FeedbackWithdrawn,
 )
 from shared.events.routing import Explanation, OrganisationPublished
-from shared.http.access import Principal
+from shared.http.access import Principal, Scope
 from shared.store.documents import Decision, Documents, Kept
 from shared.store.port import Done
 from shared.telemetry.logs import log
+from shared.text import words as text_words
 from shared.vault.vault import Unopenable, Vault
 
 SYSTEM = Actor(kind="system")
+
+TAIL = re.compile(r"(\d{8})(?:-\d)?", re.ASCII)
+"""How a number ends, as the queue shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Knowledge:
 
     organisation: Organisation
     classifier: Classifier
+    terms: Terms
 
 
 def open_case(case: Case | None, event: FeedbackReceived, context: Context) -> Decision[Case] | None:
@@ -49,27 +57,40 @@ def open_case(case: Case | None, event: FeedbackReceived, context: Context) -> D
     assigned = knows.classifier.assign(
         context.words.get("text") or "", event.category, context.words.get("place") or ""
     )
-    return _decision(work.open_case(event, assigned, Turn(event.at, SYSTEM, knows.organisation)))
+    opened = work.open_case(event, assigned, Turn(event.at, SYSTEM, knows.organisation))
+    return _findable(opened, context, event.number[9:17], context.words.get("place"), context.words.get("text"))
 
 
 def hear_citizen(case: Case | None, event: FeedbackSupplemented, context: Context) -> Decision[Case] | None:
     """The citizen's message ends the wait for it; in any other state it is added to the case."""
-    return _decision(citizen.hear(case, event, _turn(case, event.at, event.actor, context))) if case else None
+    if case is None:
+        return None
+    done = citizen.hear(case, event, _turn(case, event.at, event.actor, context))
+    return _findable(done, context, context.words.get("message"))
 
 
 def take_rating(case: Case | None, event: FeedbackRated, context: Context) -> Decision[Case] | None:
     """Solved closes an answered case, unsolved puts it back to work."""
-    return _decision(citizen.rate(case, event, _turn(case, event.at, event.actor, context))) if case else None
+    if case is None:
+        return None
+    done = citizen.rate(case, event, _turn(case, event.at, event.actor, context))
+    return _findable(done, context, context.words.get("comment"))
 
 
 def reopen_case(case: Case | None, event: FeedbackReopened, context: Context) -> Decision[Case] | None:
     """Back to work, where the state and the organisation's days allow it."""
-    return _decision(citizen.reopen(case, event, _turn(case, event.at, event.actor, context))) if case else None
+    if case is None:
+        return None
+    done = citizen.reopen(case, event, _turn(case, event.at, event.actor, context))
+    return _findable(done, context, context.words.get("reason"))
 
 
 def withdraw_case(case: Case | None, event: FeedbackWithdrawn, context: Context) -> Decision[Case] | None:
     """The end of every open case."""
-    return _decision(citizen.withdraw(case, event, _turn(case, event.at, event.actor, context))) if case else None
+    if case is None:
+        return None
+    done = citizen.withdraw(case, event, _turn(case, event.at, event.actor, context))
+    return _findable(done, context, context.words.get("reason"))
 
 
 def fire_timer(case: Case, context: Context) -> Decision[Case] | None:
@@ -194,12 +215,22 @@ class Opened:
     erased: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of what was searched for. `too_short`: single characters were left out, nothing is found by them."""
+
+    page: Sequence[Kept[Case]]
+    next: str | None
+    too_short: bool = False
+
+
 class Desk:
     """What staff do. Every method answers the case as it is kept then, or raises `NotFound` (it left the scope),
     `Stale` (it is not at the version seen), `IllegalMove`, or `Invalid` (a field)."""
 
-    def __init__(self, cases: Cases, vault: Vault, organisation: Organisation, clock: Clock) -> None:
+    def __init__(self, cases: Cases, vault: Vault, organisation: Organisation, clock: Clock, terms: Terms) -> None:
         self._cases = cases
+        self._terms = terms
         self._vault = vault
         self._organisation = organisation
         self._clock = clock
@@ -264,6 +295,31 @@ class Desk:
         messages = tuple(words(message.words, message.field) for message in case.messages)
         return Opened(words(case.place, "place"), words(case.answers, "answers"), messages, keys is None)
 
+    async def search(
+        self, scope: Scope, said: str, department: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Found:
+        """The cases with this number, tail of a number, or all of these words, the newest first.
+
+        Raises ValueError for a cursor that is not one of ours.
+        """
+        said = unicodedata.normalize("NFKC", said).strip()
+        if valid_number(said):
+            try:
+                found = [await self._cases.by_number(said, scope)]
+            except NotFound:
+                found = []
+            return Found(found, None)
+        tail = TAIL.fullmatch(said)
+        words = [tail[1]] if tail else text_words(said)
+        known = findable(words)
+        terms = self._terms.asked(known)
+        if not terms:
+            return Found([], None, too_short=bool(words))
+        page, after = await self._cases.search(scope, terms, department, limit, cursor)
+        if tail:
+            page = [kept for kept in page if f"-{tail[0]}" in kept.value.number]
+        return Found(page, after, too_short=len(known) < len(words))
+
     async def texts(self, cases: Sequence[Case]) -> list[str | None]:
         """What the citizen said first, of each of these cases, with one look at the vault; None as in `opened`."""
         keys = await self._vault.fetch([case.key_name for case in cases])
@@ -322,6 +378,13 @@ def _stale(case: Case, seen: int) -> Stale:
 def _turn(case: Case, at: datetime, actor: Actor, context: Context) -> Turn:
     knows: Knowledge = context.knows
     return Turn.on(case, at, actor, knows.organisation)
+
+
+def _findable(done: Moved, context: Context, *said: str | None) -> Decision[Case]:
+    """The decision, with the case found by what was said too."""
+    knows: Knowledge = context.knows
+    words = knows.terms.with_words(done.case.words, *said)
+    return _decision(replace(done, case=replace(done.case, words=words)))
 
 
 def _decision(done: Moved) -> Decision[Case]:

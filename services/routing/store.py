@@ -13,7 +13,7 @@ from shared.errors import NotFound
 from shared.events.routing import State
 from shared.http.access import Scope
 from shared.store.documents import Decision, Documents, Kept
-from shared.store.port import Collection, DocumentStore, Index, Query, Scalar
+from shared.store.port import Collection, DocumentStore, Index, Query, Scalar, Words
 
 FILTERS = ("worker", "kind", "channel", "category")
 """What a list of the desk can be narrowed by, besides department, state and time."""
@@ -28,6 +28,7 @@ CASES = Collection(
         Index(("department", "urgency")),
         Index(("department", "state", "urgency", *FILTERS)),
     ),
+    words=Words("words", within=("department",)),
 )
 
 DONE = "3"
@@ -89,6 +90,14 @@ class Cases:
         Raises ValueError for a cursor that is not one of ours.
         """
         return await self.documents.find(replace(self._query(scope, selection), limit=limit), cursor)
+
+    async def search(
+        self, scope: Scope, terms: tuple[str, ...], department: str | None, limit: int, cursor: str | None = None
+    ) -> tuple[list[Kept[Case]], str | None]:
+        """One page of the cases with all of these terms, the newest first. Raises ValueError as `page` does."""
+        departments = self._departments(scope, department)
+        where: dict[str, Scalar | tuple[Scalar, ...]] = {} if departments is None else {"department": departments}
+        return await self.documents.find(Query(where, words=terms, limit=limit), cursor)
 
     async def count(self, scope: Scope, selection: Selection, most: int) -> int:
         """How many there are, or `most`."""

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from services.routing import handlers
 from services.routing.domain.case import Case
+from shared.events.intake import FeedbackSupplemented
 from shared.store.documents import Decision, Kept
 from tests.component.test_pages import EVIL
-from tests.support.routing import MONDAY, Town, chengchuan
+from tests.support.routing import CITIZEN, MONDAY, Town, chengchuan
 
 
 @pytest.fixture
@@ -208,7 +210,7 @@ async def test_another_departments_cases_are_in_no_list_count_or_row(town: Town)
     assert numbers(await page(town, own, f"/desk/rows/{lamp}")) == [lamp]
 
 
-@pytest.mark.parametrize("path", ["/desk", "/desk/rows/20260907-00000000-0", "/desk/nowhere"])
+@pytest.mark.parametrize("path", ["/desk", "/desk/rows/20260907-00000000-0"])
 async def test_whoever_may_not_read_cases_has_no_queue(town: Town, path: str) -> None:
     for role in ("analyst", "operations", "admin", "auditor"):
         assert "Your role may not do this" in await page(town, await town.key(role), path, 403)
@@ -289,3 +291,111 @@ async def test_a_page_weighs_little(town: Town) -> None:
         await town.receive("路灯不亮。" * 300, kind="complaint")
     answer: Any = await town.client.get("/desk", headers=who)
     assert len(answer.content) < 60 * 1024
+
+
+async def searched(town: Town, who: dict[str, str], said: str, **query: str) -> set[str]:
+    """The numbers that the page finds; the API finds the same."""
+    seen = numbers(await page(town, who, "/desk", 200, q=said, **query))
+    answer = await town.client.get("/v1/cases", headers=who, params={"q": said, **query})
+    assert answer.status_code == 200, answer.text
+    assert [item["number"] for item in answer.json()["items"]] == seen
+    return set(seen)
+
+
+async def test_words_in_text_place_and_messages_are_found(town: Town) -> None:
+    boss = await town.key("supervisor")
+    lamp = await town.receive("和平路的路灯不亮了，Lamp 52 is dark", place="文昌街十八号")
+    pipe = await town.receive("水管爆裂，路面都是水")
+    number = lamp.value.number
+    for said in (
+        "路灯",
+        "和平路",
+        "路灯 不亮",
+        "文昌街",
+        "lamp",
+        "LAMP dark",
+        "52",
+        "路灯lamp",
+        "　路灯　",
+        "ｌａｍｐ",
+    ):
+        assert await searched(town, boss, said) == {number}, said
+    assert await searched(town, boss, "路面") == {pipe.value.number}
+    for said in ("路灯 水管", "平灯", "lam", "灯塔", "。", "!?"):
+        assert await searched(town, boss, said) == set(), said
+    keys = town.keys[lamp.id]
+    message = FeedbackSupplemented(
+        at=town.clock.now(), actor=CITIZEN, message=keys.seal("text", "message", "昨晚又全黑了")
+    )
+    await town.happens(lamp.id, handlers.hear_citizen, message, {"message": "昨晚又全黑了"})
+    assert await searched(town, boss, "全黑") == {number}
+    assert await searched(town, boss, "全黑 路灯") == {number}
+
+
+async def test_a_number_is_found_whole_and_by_its_tail(town: Town) -> None:
+    boss = await town.key("supervisor")
+    number = (await town.receive("路灯不亮")).value.number
+    await town.receive("路灯不亮")
+    for said in (number, number[9:], number[9:17], f" {number} "):
+        assert await searched(town, boss, said) == {number}, said
+    wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
+    assert await searched(town, boss, wrong[9:]) == set()
+    assert await searched(town, boss, town.ids.number(town.clock.now().date())) == set()
+
+
+async def test_one_character_is_said_to_be_too_short(town: Town) -> None:
+    boss = await town.key("supervisor")
+    number = (await town.receive("路灯不亮")).value.number
+    for said in ("灯", "灯 路"):
+        text = await page(town, boss, q=said)
+        assert "needs two characters" in text
+        assert numbers(text) == []
+    text = await page(town, boss, q="灯 路灯")
+    assert "needs two characters" in text
+    assert numbers(text) == [number]
+    assert "needs two characters" not in await page(town, boss, q="路灯")
+
+
+@pytest.mark.row("A25")
+async def test_a_search_finds_only_what_one_may_see(town: Town) -> None:
+    lamp = (await town.receive("路灯不亮，很黑")).value.number
+    for role, *departments in (("case-worker", "water"), ("department-lead", "transport"), ("case-worker",)):
+        who = await town.key(role, *departments)
+        for said in ("路灯", lamp, lamp[9:]):
+            assert await searched(town, who, said) == set()
+            assert await searched(town, who, said, department="lighting") == set()
+    assert await searched(town, await town.key("department-lead", "urban-management"), "路灯") == {lamp}
+    boss = await town.key("supervisor")
+    assert await searched(town, boss, "路灯", department="urban-management") == {lamp}
+    assert await searched(town, boss, "路灯", department="water") == set()
+    worker = await town.key("case-worker", "lighting")
+    await town.post(lamp, "reassignment", 1, worker, {"department": "water"})
+    assert await searched(town, worker, "路灯") == set()
+    assert await searched(town, await town.key("case-worker", "water"), "路灯") == {lamp}
+
+
+async def test_what_is_kept_to_search_by_says_nothing(town: Town) -> None:
+    case = await town.receive("路灯不亮 secretword")
+    assert case.value.words
+    assert all(re.fullmatch("[0-9a-f]{12}", word) for word in case.value.words)
+    plain = await town.receive("路灯不亮。" * 4000 + "".join(chr(0x4E00 + n) for n in range(1000)))
+    assert len(plain.value.words) == 600
+
+
+async def test_many_found_have_pages(town: Town) -> None:
+    boss = await town.key("supervisor")
+    made = [(await town.receive("路灯不亮")).value.number for _ in range(35)]
+    first = await town.client.get("/desk", headers=boss, params={"q": "路灯"})
+    assert numbers(first.text) == made[:4:-1]
+    after = re.search(r'<a href="([^"]+)" rel="next"', first.text)
+    assert after
+    second = await town.client.get(html.unescape(after[1]), headers=boss)
+    assert numbers(second.text) == made[4::-1]
+
+
+@pytest.mark.parametrize(
+    "query", [{"q": "路灯", "state": "routed"}, {"q": ""}, {"q": "x" * 201}, {"q": "x", "cursor": "x"}]
+)
+async def test_a_search_that_cannot_be_read_is_refused(town: Town, query: dict[str, str]) -> None:
+    refused = await town.client.get("/v1/cases", headers=await town.key("supervisor"), params=query)
+    assert refused.status_code == 422

@@ -84,12 +84,17 @@ class Town:
             "contact": keys.seal("contact", "contact", "{}"),
             "received_at": now,
         }
+        if isinstance(given.get("place"), str):
+            given["place"] = keys.seal("text", "place", given["place"])
         return id, FeedbackReceived(**fields | given)
 
     async def receive(self, words: str, **given: Any) -> Kept[Case]:
         """The case of new feedback, opened from its event."""
+        said = {"text": words}
+        if isinstance(place := given.get("place"), str):
+            said["place"] = place
         id, event = await self.feedback(words, **given)
-        return await self.happens(id, handlers.open_case, event, {"text": words})
+        return await self.happens(id, handlers.open_case, event, said)
 
     async def happens(
         self, id: str, handler: Callable[..., Decision[Case] | None], event: Event, words: dict[str, str] | None = None

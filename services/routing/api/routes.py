@@ -59,8 +59,15 @@ def router(cases: Cases, desk: Desk, organisation: Organisation) -> APIRouter:
         department: Id | None = None,
         limit: int = Query(100, ge=1, le=500),
         cursor: str | None = Query(None, max_length=1000),
+        q: str | None = Query(None, min_length=1, max_length=200),
     ) -> Response:
+        """The most urgent first; with `q`, a number, its tail or words, the newest first and in any state."""
+        if q is not None and state is not None:
+            raise Invalid([FieldError("/query/state", "not-with-q")])
         try:
+            if q is not None:
+                found = await desk.search(principal.scope, q, department, limit, cursor)
+                return _json(CasePage(items=[item_of(kept.value) for kept in found.page], next=found.next))
             wanted = Selection(department=department) if state is None else Selection((state,), department)
             page, after = await cases.page(principal.scope, wanted, limit, cursor)
         except ValueError:

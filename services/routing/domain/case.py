@@ -99,6 +99,7 @@ class Case:
     deadline has passed and case.overdue has said so. `routings` and `hops` count how often it was routed and returned.
     `urgency` sorts the queue: cases whose deadline runs by deadline, those that wait for the citizen, open historic
     ones, and the rest by when they ended; no two have the same.
+    `words` are keyed digests of what was said, by which the case is found.
     """
 
     number: str
@@ -140,6 +141,7 @@ class Case:
     timeline: tuple[Step, ...] = ()
     messages: tuple[Message, ...] = ()
     urgency: str = ""
+    words: tuple[str, ...] = ()
 
     @property
     def due(self) -> datetime | None:

@@ -22,6 +22,9 @@ Worker = Literal["mine", "free", "either", "any"]
 LATELY = timedelta(days=14)
 """How long a closed case stays in the list of those closed lately."""
 
+LONGEST = 200
+"""Characters of what is searched for."""
+
 BANDS = ("late", "today", "later")
 
 DONE: tuple[State, ...] = ("closed", "withdrawn")
@@ -74,6 +77,8 @@ class Asked:
         wrong = [name for name, values in known.items() if name in given and given[name] not in values]
         if wrong:
             raise Invalid([FieldError(f"/query/{name}", "unknown") for name in wrong])
+        if len(given.get("q", "")) > LONGEST:
+            raise Invalid([FieldError("/query/q", "too-long")])
         lang = given.get("lang") if given.get("lang") in LANGUAGES else None
         return cls(**{**given, "late": "late" in given, "lang": lang})  # type: ignore[arg-type]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from services.routing.handlers import Desk
+from services.routing.handlers import Desk, Found
 from services.routing.pages.frame import Frame
 from services.routing.pages.lists import BANDS, LISTS, Asked, Worker, bands
 from services.routing.pages.rows import Row, Rows
@@ -62,15 +62,22 @@ def router(cases: Cases, desk: Desk, frame: Frame) -> APIRouter:
         )
         return dict(zip(lists, found[len(cut) :], strict=True)), dict(zip(cut, found, strict=False))
 
+    async def listed(principal: Principal, asked: Asked, selection: Selection) -> Found:
+        """One page of what is searched for, or else of the list."""
+        try:
+            if asked.q:
+                return await desk.search(principal.scope, asked.q, asked.department, PAGE, asked.cursor)
+            return Found(*await cases.page(principal.scope, selection, PAGE, asked.cursor))
+        except ValueError:
+            raise Invalid([FieldError("/query/cursor", "unknown")]) from None
+
     @routes.get("/desk")
     async def queue(request: Request, principal: Principal = Depends(reads)) -> HTMLResponse:
         """One page of one list, with what it could be narrowed by."""
         asked, language = Asked.of(request.query_params), frame.language(request)
         selection = asked.selection(principal, frame.now())
-        (lists, in_bands), (page, after) = await asyncio.gather(
-            counts(principal, asked), _page(cases, principal, selection, asked.cursor)
-        )
-        found = [kept.value for kept in page]
+        (lists, in_bands), page = await asyncio.gather(counts(principal, asked), listed(principal, asked, selection))
+        found = [kept.value for kept in page.page]
         numbers = [case.number for case in found]
         current = asked.at if asked.at in numbers else next(iter(numbers), None)
         shown = await rows.of(found, principal, language, current)
@@ -84,11 +91,14 @@ def router(cases: Cases, desk: Desk, frame: Frame) -> APIRouter:
             groups=_groups(),
             most=MOST,
             total=min(sum(in_bands.values()), MOST),
-            bands=_banded(shown, in_bands, selection, frame),
+            bands=[Band(None, len(shown), shown)][: len(shown)]
+            if asked.q
+            else _banded(shown, in_bands, selection, frame),
+            too_short=page.too_short,
             filters=_filters(asked, frame, language),
             options=_options(frame, principal, language),
             department=_only(principal, frame, language),
-            after=after,
+            after=page.next,
         )
 
     @routes.get("/desk/rows/{number}")
@@ -103,13 +113,6 @@ def router(cases: Cases, desk: Desk, frame: Frame) -> APIRouter:
         return HTMLResponse(frame.html(request, principal, "fragment.html", row=only, asked=asked))
 
     return routes
-
-
-async def _page(cases: Cases, principal: Principal, selection: Selection, cursor: str | None) -> Any:
-    try:
-        return await cases.page(principal.scope, selection, PAGE, cursor)
-    except ValueError:
-        raise Invalid([FieldError("/query/cursor", "unknown")]) from None
 
 
 def _banded(rows: Sequence[Row], counts: Mapping[str, int], selection: Selection, frame: Frame) -> list[Band]:
@@ -142,6 +145,9 @@ def _filters(asked: Asked, frame: Frame, language: Language) -> list[tuple[str, 
     category = frame.label(frame.organisation.categories, asked.category, language)
     whose = asked.whose if asked.whose != "any" else None
     everybody = None if LISTS[asked.list].worker == "any" else "any"
+    if asked.q:
+        searched = [("q", asked.q, asked.href(q="")), ("department", department, asked.href(department=None))]
+        return [(kind, words, without) for kind, words, without in searched if words]
     found = [
         ("department", department, asked.href(department=None)),
         ("worker", whose, asked.href(worker=everybody)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from services.routing import handlers
 from services.routing.app import SERVICE, load_organisation
 from services.routing.classifier import Classifier
 from services.routing.domain.case import Case
+from services.routing.domain.terms import Terms
 from services.routing.handlers import Knowledge
 from shared.delivery.subscription import Context
 from shared.errors import Misconfigured
@@ -27,7 +29,7 @@ from shared.events.intake import (
 from shared.store.documents import Decision
 from tests.unit.routing.building import CITIZEN, MONDAY, SAMPLE, TOWN, feedback, opened, sealed
 
-KNOWS = Knowledge(TOWN, Classifier.of(TOWN))
+KNOWS = Knowledge(TOWN, Classifier.of(TOWN), Terms(lambda word: hashlib.sha256(word).hexdigest()))
 
 
 def context(text: str | None = None, place: str | None = None, after: timedelta = timedelta()) -> Context:
