@@ -13,8 +13,9 @@ from shared.delivery.organisation import OrganisationCopy
 from shared.errors import Busy, Unavailable
 from shared.events.routing import Organisation
 from shared.http.access import Principal
+from shared.http.desk import entries_for, own_name
 from shared.http.sessions import csrf_of
-from shared.web.pages import Language, Pages, assets, language_of, version
+from shared.web.pages import Language, Pages, assets, language_of, translate, version
 
 CACHED = 3600
 """Seconds that a browser may keep a static file; one asked for by its version never changes."""
@@ -54,9 +55,11 @@ class Site:
         only = principal.departments[0] if len(principal.departments) == 1 else None
         frame = {
             "principal": principal,
-            "badge": (labels.get(only or ""), principal.id),
-            "phones": principal.may("feedback.phone"),
-            "manages": principal.may("people.manage"),
+            "badge": (
+                labels.get(only or ""),
+                own_name(principal) or translate(language, "desk.number", number=principal.id),
+            ),
+            "entries": entries_for(principal),
             "csrf": csrf_of(request),
             "keys_on": False,
             "keys": (),

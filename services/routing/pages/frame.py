@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,13 @@ from shared.clock import Clock
 from shared.errors import HuiyinError, Problem
 from shared.events.routing import Label
 from shared.http.access import Principal, caller
+from shared.http.desk import entries_for, own_name
 from shared.http.sessions import chosen_language, csrf_of
 from shared.web.pages import Language, Pages, catalogue, language_of, translate
 
 TOLD = frozenset({400, 401, 403, 404, 409, 412, 422, 503})
 """Problems that have words of their own; every other one is our fault."""
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One of the navigation: its name, where it leads, and who sees it."""
-
-    name: str
-    path: str
-    permission: str
-
-
-ENTRIES = (
-    Entry("desk", "/desk", "cases.read"),
-    Entry("phone", "/desk/phone", "feedback.phone"),
-    Entry("figures", "/insights", "insights.full"),
-    Entry("people", "/desk/people", "people.manage"),
-)
 
 KEYS = (
     ("j k", "move"),
@@ -106,7 +90,7 @@ class Frame:
             self.organisation.calendar.zone.key,
             principal=principal,
             badge=self._badge(principal, language),
-            entries=[entry for entry in ENTRIES if principal and principal.may(entry.permission)],
+            entries=entries_for(principal),
             csrf=csrf_of(request) if principal else "",
             body_name=getattr(self.organisation.name, language),
             keys_on=principal is None or principal.keys_on,
@@ -134,6 +118,5 @@ class Frame:
         if principal is None:
             return None
         only = principal.departments[0] if len(principal.departments) == 1 else None
-        own = principal.name if principal.name not in ("", principal.id) else None
-        name = own or translate(language, "desk.number", number=principal.id)
+        name = own_name(principal) or translate(language, "desk.number", number=principal.id)
         return self.label(self.organisation.departments, only, language), name

@@ -107,10 +107,10 @@ def _chosen(forms: Mapping[str, Form], do: str | None) -> Form | None:
 
 
 def _heard(items: list[Item]) -> list[str]:
-    """What the citizen has said since the body last spoke to them."""
+    """What the citizen has said since they were last answered."""
     heard: list[str] = []
     for item in items:
-        if item.paper == "body":
+        if item.did == "answered":
             heard.clear()
         elif item.paper == "citizen" and item.pieces:
             heard.append("".join(piece.text for piece in item.pieces))
