@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from services.intake.pages.site import Site
 
-SECTIONS = {"kept": 3, "sealed": 3, "seen": 4, "never": 3, "long": 2}
+SECTIONS = {"kept": 3, "sealed": 3, "seen": 6, "never": 3, "long": 2}
 """Section → how many sentences the catalogue has for it, in the order of the page."""
 
 
