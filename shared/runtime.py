@@ -136,7 +136,10 @@ async def opened(
                 jobs.append(partial(_when, timers, loop.run))
             wirings.append(wiring)
         routers.append(router(members, bus, access))
-        app = build_app(routers, doors, settings=settings, clock=clock, ids=ids, access=access, health=health)
+        stray = next((wiring.stray for wiring in wirings if wiring.stray), None)
+        app = build_app(
+            routers, doors, settings=settings, clock=clock, ids=ids, access=access, health=health, stray=stray
+        )
         for wiring in wirings:
             if wiring.start:
                 await wiring.start()

@@ -13,6 +13,7 @@ from shared.delivery.subscription import Context, Subscription, on
 from shared.events.envelope import Event
 from shared.http.access import Access
 from shared.http.edge import Door
+from shared.http.problems import Teller
 from shared.settings import PlatformSettings
 from shared.store.documents import Decision, Documents
 from shared.store.port import Collection, DocumentStore
@@ -48,6 +49,7 @@ class Wiring:
     `documents` maps what a message key names (`Event.about`) to the collection its events are folded into.
     `knows` gives the immutable knowledge current at the start of a batch. `jobs` run until they are cancelled.
     `start` runs before the consumers, `ready` says why the service is not ready (None: it is).
+    `stray` tells a person that nothing is at an address.
     """
 
     router: APIRouter
@@ -58,6 +60,7 @@ class Wiring:
     jobs: Sequence[Callable[[], Awaitable[None]]] = ()
     start: Callable[[], Awaitable[None]] | None = None
     ready: Callable[[], Awaitable[str | None]] | None = None
+    stray: Teller | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ def build(platform: Platform) -> Wiring:
         doors={("POST", "/v1/feedback"): submit},
         documents={"case": views, "organisation": organisation.documents},
         ready=organisation.ready,
+        stray=site.tell,
     )
 
 

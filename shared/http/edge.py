@@ -19,7 +19,17 @@ from shared.errors import NotDeclared, Unavailable
 from shared.http.access import Access, undeclared_routes
 from shared.http.health import Health
 from shared.http.limits import Incoming, check_query, read_headers, replayed
-from shared.http.problems import ANYWHERE, MEDIA, SCHEMA, body_of, handle_errors, instance_of, problem_of, problems
+from shared.http.problems import (
+    ANYWHERE,
+    MEDIA,
+    SCHEMA,
+    Teller,
+    body_of,
+    handle_errors,
+    instance_of,
+    problem_of,
+    problems,
+)
 from shared.http.server import Server, as_operator, server_config
 from shared.http.strict import fields_of, strict_json
 from shared.settings import PlatformSettings
@@ -93,9 +103,11 @@ def build_app(
     ids: Ids,
     access: Access,
     health: Health,
+    stray: Teller | None = None,
     streams: frozenset[str] = frozenset({"/v1/feedback/batch", "/v1/feedback/follow-ups", "/v1/cases/batch"}),
 ) -> Edge:
-    """The whole HTTP interface. `streams` are paths whose routes read their bodies themselves, with limits of their own.
+    """The whole HTTP interface. `streams` are paths whose routes read their bodies themselves, with limits of their own;
+    `stray` tells a person that nothing is at an address.
 
     Raises `NotDeclared` for a route that is not public and declares no permission.
     """
@@ -112,7 +124,7 @@ def build_app(
     app.include_router(health.router())
     for router in routers:
         app.include_router(router)
-    handle_errors(app, ids)
+    handle_errors(app, ids, stray)
     if undeclared := undeclared_routes(app):
         raise NotDeclared(f"no permission is declared for {', '.join(undeclared)}")
     return Edge(app, doors, settings, clock, ids, streams)

@@ -106,12 +106,14 @@ def tell_by(teller: Teller) -> Callable[[Request], None]:
     return telling
 
 
-def handle_errors(app: FastAPI, ids: Ids) -> None:
-    """Answer every error of the app's routes as a problem."""
+def handle_errors(app: FastAPI, ids: Ids, stray: Teller | None = None) -> None:
+    """Answer every error of the app's routes as a problem. `stray` tells a person that nothing is at an address."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
         teller: Teller | None = request.scope.get("state", {}).get("teller")
+        if teller is None and "route" not in request.scope and "text/html" in request.headers.get("accept", ""):
+            teller = stray
         if teller is not None:
             return await teller(request, problem)
         body = body_of(problem, instance_of(request.scope, ids))

@@ -68,6 +68,7 @@ async def pages(somebody: Visitor, cases: Receipts) -> AsyncIterator[tuple[str, 
         await page.locator("main .button.main").click()
         await expect(page.locator("main .state")).to_be_visible()
         yield name, page
+    yield "nothing there", await somebody.go("/nothing")
     yield "privacy", await somebody.go("/privacy")
     yield "insights", await somebody.go("/insights")
 

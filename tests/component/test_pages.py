@@ -183,9 +183,22 @@ class TestPages:
             "&#39;", "'"
         )
 
-    async def test_a_file_in_the_form_is_refused(self, client: httpx2.AsyncClient) -> None:
+    async def test_a_file_in_the_form_is_refused_in_words(self, client: httpx2.AsyncClient) -> None:
         answer = await client.post("/", data={"text": "x"}, files={"a": ("a.txt", b"x")})
         assert answer.status_code == 400
+        assert "没有读懂您的请求" in answer.text
+
+    async def test_where_nothing_is_a_person_is_told_in_words_and_a_program_in_json(
+        self, client: httpx2.AsyncClient
+    ) -> None:
+        browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "en"}
+        for path in ("/nothing", "/track/20200101-00000000-0", "/v1/nothing"):
+            told = await client.get(path, headers=browser)
+            assert (told.status_code, told.headers["content-type"]) == (404, "text/html; charset=utf-8")
+            assert "No such page" in told.text
+            assert (await client.get(path)).headers["content-type"] == "application/problem+json"
+        wrong = await client.get("/v1/feedback/20200101-00000000-0", headers=browser)
+        assert wrong.headers["content-type"] == "application/problem+json"
 
     @pytest.mark.parametrize("name", ["..%2f..%2fpages.py", "%2e%2e/pages.py", "tokens.css%00", "nothing.css"])
     async def test_only_known_static_files_exist(self, client: httpx2.AsyncClient, name: str) -> None:

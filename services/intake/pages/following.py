@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from services.intake.pages.site import Site, language_asked, words_error
 from shared.clock import Clock, Ids
 from shared.errors import Busy, Invalid, NotFound, Unavailable
 from shared.http.forms import form_of
+from shared.http.problems import tell_by
 from shared.http.strict import fields_of
 from shared.store.documents import Kept
 from shared.web.pages import translate
@@ -29,7 +30,7 @@ Said = Mapping[str, str]
 
 def router(submitter: Submitter, site: Site, clock: Clock, ids: Ids) -> APIRouter:
     """The two calls of `/track`."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(tell_by(site.tell))])
 
     @routes.get("/track")
     async def form(request: Request) -> HTMLResponse:

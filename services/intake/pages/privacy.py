@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from services.intake.pages.site import Site
+from shared.http.problems import tell_by
 
-SECTIONS = {"kept": 3, "sealed": 3, "seen": 4, "never": 3, "long": 2}
+SECTIONS = {"kept": 3, "sealed": 3, "seen": 6, "never": 3, "long": 2}
 """Section → how many sentences the catalogue has for it, in the order of the page."""
 
 
 def router(site: Site) -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    """The one call of `/privacy`."""
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(tell_by(site.tell))])
 
     @routes.get("/privacy")
     async def privacy(request: Request) -> HTMLResponse:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from shared.delivery.organisation import OrganisationCopy
-from shared.errors import Busy, Unavailable
+from shared.errors import Busy, Problem, Unavailable
 from shared.events.routing import Organisation
 from shared.http.access import Principal
 from shared.http.desk import entries_for, own_name
@@ -19,6 +19,9 @@ from shared.web.pages import Language, Pages, assets, language_of, translate, ve
 
 CACHED = 3600
 """Seconds that a browser may keep a static file; one asked for by its version never changes."""
+
+TOLD = {404: 404, 429: 429, 503: 503}
+"""Problems that have words of their own; every other one is the request's or ours."""
 
 
 class Site:
@@ -38,6 +41,17 @@ class Site:
         if announced is None:
             raise Busy(detail="the organisation has not been announced yet")
         return announced.content
+
+    async def tell(self, request: Request, problem: Problem) -> HTMLResponse:
+        """A problem, on a page; also before there is an organisation."""
+        status = TOLD.get(problem.status, 400 if problem.status < 500 else 500)
+        try:
+            page = await self.page(request, "problem.html", "", problem.status, told=status)
+        except Busy:
+            html = self._pages.html("problem.html", language_asked(request), here="", body_name=None, told=status)
+            page = HTMLResponse(html, problem.status)
+        page.headers.update(problem.headers)
+        return page
 
     async def page(self, request: Request, name: str, here: str, status: int = 200, **values: Any) -> HTMLResponse:
         """The template `name` under the navigation's entry `here`."""

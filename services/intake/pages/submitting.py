@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from shared.clock import Ids
 from shared.errors import Busy, FieldError, Invalid, TooMany, Unavailable
 from shared.events.intake import Kind
 from shared.http.forms import form_of
+from shared.http.problems import tell_by
 from shared.http.rates import Rate
 from shared.http.strict import fields_of
 from shared.web.pages import Language, translate
@@ -35,7 +36,7 @@ FIELDS = {
 
 def router(reception: Reception, site: Site, rate: Rate, ids: Ids, base: str) -> APIRouter:
     """The two calls of `/`."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(tell_by(site.tell))])
 
     @routes.get("/")
     async def form(request: Request) -> HTMLResponse:

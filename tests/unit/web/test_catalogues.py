@@ -30,7 +30,7 @@ KEYS = {
     if key
 }
 MADE = (
-    "kind.", "state.", "step.", "channel.", "solved.", "promise.", "privacy.", "why.", "track.done.", "time.", "track.number", "track.code",
+    "kind.", "state.", "step.", "channel.", "solved.", "promise.", "privacy.", "why.", "told.", "track.done.", "time.", "track.number", "track.code",
 )  # fmt: skip
 """Keys that are put together where they are used."""
 
