@@ -1,184 +1,29 @@
-"""What routing does: one function per event, and the desk with one method per call of the staff."""
+"""The desk: one method per call of the staff."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from services.routing.classifier import Classifier
-from services.routing.domain import citizen, work
+from services.routing.domain import work
 from services.routing.domain.case import MESSAGES, Case, Moved, Turn
 from services.routing.domain.organisation import Organisation
 from services.routing.domain.terms import Terms, findable
-from services.routing.store import Cases, Source
+from services.routing.handlers.cases import decision_of
+from services.routing.store import Cases
 from shared.clock import Clock, rfc3339, valid_number
-from shared.delivery.organisation import KEY
-from shared.delivery.subscription import Context
 from shared.errors import FieldError, IllegalMove, Invalid, NotFound, Stale
 from shared.events.envelope import Actor, Sealed
-from shared.events.intake import (
-    FeedbackRated,
-    FeedbackReceived,
-    FeedbackReopened,
-    FeedbackSupplemented,
-    FeedbackWithdrawn,
-)
-from shared.events.routing import Explanation, OrganisationPublished
 from shared.http.access import Principal, Scope
-from shared.store.documents import Decision, Documents, Kept
-from shared.store.port import Done
-from shared.telemetry.logs import log
+from shared.store.documents import Decision, Kept
 from shared.text import words as text_words
 from shared.vault.vault import Unopenable, Vault
 
-SYSTEM = Actor(kind="system")
-
 TAIL = re.compile(r"(\d{8})(?:-\d)?", re.ASCII)
 """How a number ends, as the queue shows it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """What a handler may know besides the case and the event."""
-
-    organisation: Organisation
-    classifier: Classifier
-    terms: Terms
-
-
-def open_case(case: Case | None, event: FeedbackReceived, context: Context) -> Decision[Case] | None:
-    """A case for new feedback, with whoever answers and by when; below the bar a person decides."""
-    if case is not None:
-        return None
-    knows: Knowledge = context.knows
-    assigned = knows.classifier.assign(
-        context.words.get("text") or "", event.category, context.words.get("place") or ""
-    )
-    opened = work.open_case(event, assigned, Turn(event.at, SYSTEM, knows.organisation))
-    return _findable(opened, context, event.number[9:17], context.words.get("place"), context.words.get("text"))
-
-
-def hear_citizen(case: Case | None, event: FeedbackSupplemented, context: Context) -> Decision[Case] | None:
-    """The citizen's message ends the wait for it; in any other state it is added to the case."""
-    if case is None:
-        return None
-    done = citizen.hear(case, event, _turn(case, event.at, event.actor, context))
-    return _findable(done, context, context.words.get("message"))
-
-
-def take_rating(case: Case | None, event: FeedbackRated, context: Context) -> Decision[Case] | None:
-    """Solved closes an answered case, unsolved puts it back to work."""
-    if case is None:
-        return None
-    done = citizen.rate(case, event, _turn(case, event.at, event.actor, context))
-    return _findable(done, context, context.words.get("comment"))
-
-
-def reopen_case(case: Case | None, event: FeedbackReopened, context: Context) -> Decision[Case] | None:
-    """Back to work, where the state and the organisation's days allow it."""
-    if case is None:
-        return None
-    done = citizen.reopen(case, event, _turn(case, event.at, event.actor, context))
-    return _findable(done, context, context.words.get("reason"))
-
-
-def withdraw_case(case: Case | None, event: FeedbackWithdrawn, context: Context) -> Decision[Case] | None:
-    """The end of every open case."""
-    if case is None:
-        return None
-    done = citizen.withdraw(case, event, _turn(case, event.at, event.actor, context))
-    return _findable(done, context, context.words.get("reason"))
-
-
-def fire_timer(case: Case, context: Context) -> Decision[Case] | None:
-    """Overdue, the pause's cap, or silence: what is due now, once."""
-    done = work.fire(case, _turn(case, context.now, SYSTEM, context))
-    return _decision(done) if done else None
-
-
-@dataclass(frozen=True, slots=True)
-class Foretold:
-    """Where words would go if they were sent now. `department` None: a person would decide."""
-
-    category: str | None
-    department: str | None
-    deadline: datetime
-    explanation: Explanation
-
-
-Foreteller = Callable[[str, str], Foretold | None]
-"""Foretells from a text and a place; None where nothing was written."""
-
-
-def foretelling(knowledge: Knowledge, clock: Clock) -> Foreteller:
-    """A foreteller that decides as `open_case` does, and keeps nothing."""
-
-    def foretell(text: str, place: str) -> Foretold | None:
-        if not text.strip():
-            return None
-        assigned = knowledge.classifier.assign(text, None, place)
-        organisation = knowledge.organisation
-        deadline = organisation.calendar.add(clock.now(), organisation.budget(assigned.category))
-        return Foretold(assigned.category, assigned.department, deadline, assigned.explanation)
-
-    return foretell
-
-
-async def announce_organisation(sources: Documents[Source], organisation: Organisation, clock: Clock) -> None:
-    """Tell the other services, if the file is not the one announced last."""
-
-    def decide(kept: Kept[Source] | None) -> Decision[Source] | None:
-        if kept and kept.value.version == organisation.version:
-            return None
-        event = OrganisationPublished(
-            at=clock.now(),
-            actor=SYSTEM,
-            organisation_version=organisation.version,
-            content=organisation.published(),
-        )
-        return Decision(Source(organisation.version, kept.value.scheduled if kept else None), (event,))
-
-    await sources.change(KEY, decide)
-
-
-async def reschedule_cases(cases: Cases, sources: Documents[Source], organisation: Organisation, clock: Clock) -> None:
-    """Bring every open case's deadline to the calendar of an organisation that is new. Begun again, it goes on."""
-    source = await sources.get(KEY)
-    if source is None or source.value.scheduled == organisation.version:
-        return
-    total = 0
-    while changed := await _reschedule_once(cases, organisation, clock):
-        total += changed
-    if total:
-        log("routing").info("deadlines follow the new calendar", cases=total)
-    await sources.change(
-        KEY, lambda kept: Decision(replace(kept.value, scheduled=organisation.version)) if kept else None
-    )
-
-
-async def _reschedule_once(cases: Cases, organisation: Organisation, clock: Clock) -> int:
-    """One way through the open cases, a commit a page; how many changed. Moved ones may be met again, unchanged."""
-
-    def decide(kept: Kept[Case] | None) -> Decision[Case] | None:
-        if kept is None:
-            return None
-        done = work.reschedule(kept.value, Turn.on(kept.value, clock.now(), SYSTEM, organisation))
-        return _decision(done) if done else None
-
-    changed, cursor = 0, None
-    while True:
-        page, cursor = await cases.with_deadline(cursor)
-        decided = [(kept, decision) for kept in page if (decision := decide(kept))]
-        outcomes = await cases.documents.write([cases.documents.replace(*each) for each in decided]) if decided else []
-        for (kept, _), outcome in zip(decided, outcomes, strict=True):
-            if not isinstance(outcome, Done):
-                await cases.documents.change(kept.id, decide)
-        changed += len(decided)
-        if cursor is None:
-            return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +189,7 @@ class Desk:
             if past and _heard_of(case, past):
                 return None
             at = past.at if past else self._clock.now()
-            return _decision(move(case, Turn.on(case, at, actor, self._organisation)))
+            return decision_of(move(case, Turn.on(case, at, actor, self._organisation)))
 
         return await self._cases.change(call.found.id, call.principal.scope, decide)
 
@@ -373,19 +218,3 @@ def _stale(case: Case, seen: int) -> Stale:
         if s.version > seen
     ]
     return Stale(None, version=case.version, changed=missed)
-
-
-def _turn(case: Case, at: datetime, actor: Actor, context: Context) -> Turn:
-    knows: Knowledge = context.knows
-    return Turn.on(case, at, actor, knows.organisation)
-
-
-def _findable(done: Moved, context: Context, *said: str | None) -> Decision[Case]:
-    """The decision, with the case found by what was said too."""
-    knows: Knowledge = context.knows
-    words = knows.terms.with_words(done.case.words, *said)
-    return _decision(replace(done, case=replace(done.case, words=words)))
-
-
-def _decision(done: Moved) -> Decision[Case]:
-    return Decision(done.case, (done.event,))
