@@ -26,7 +26,8 @@ from shared.settings import PlatformSettings
 from tests.support.eventually import eventually
 
 PUBLIC = {
-    "GET /", "POST /", "GET /track", "POST /track", "GET /insights", "GET /static/{name}", "GET /privacy",
+    "GET /", "POST /", "GET /track", "POST /track", "GET /insights", "GET /insights/table", "GET /insights/definitions",
+    "GET /insights/{name}.{form}", "GET /static/{name}", "GET /privacy",
     "GET /live", "GET /ready", "GET /metrics", "GET /openapi.json",
     "POST /v1/feedback", "GET /v1/feedback/{number}", "POST /v1/feedback/{number}/messages",
     "POST /v1/feedback/{number}/rating", "POST /v1/feedback/{number}/reopening", "POST /v1/feedback/{number}/withdrawal",
