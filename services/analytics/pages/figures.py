@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from services.analytics.domain.flow import LONGER, RANGES, percentile
-from services.analytics.domain.promises import EVERYONE, Kept
+from services.analytics.domain.promises import EVERYONE, Kept, first_week
 from services.analytics.domain.publicity import SUPPRESSED
 from services.analytics.handlers.insights import Insights, told
 from services.analytics.handlers.looks import Look
@@ -136,7 +136,7 @@ def router(insights: Insights) -> APIRouter:
             sheet=found,
             rows=found.rows[-ROWS:] if by in ("day", "hour") else found.rows[:ROWS],
             cut=len(found.rows) > ROWS,
-            span=_span(look, page.telling, page.period),
+            span=_span(by, look, page.telling, page.period),
         )
 
     @routes.get("/insights/definitions")
@@ -255,9 +255,11 @@ def _times(look: Look, telling: Telling) -> dict[str, Any]:
     }
 
 
-def _span(look: Look, telling: Telling, period: Period) -> str:
+def _span(by: str, look: Look, telling: Telling, period: Period) -> str:
     """From when to when the figures are."""
-    if look.window.since is None and look.runs:
+    if by == "on-time":
+        first = first_week(period.today)
+    elif look.window.since is None and look.runs:
         first = date.fromisoformat(look.runs[0].first)
     else:
         first = look.window.since.astimezone(telling.zone).date() if look.window.since else period.first
