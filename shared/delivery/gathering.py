@@ -112,7 +112,9 @@ class Gatherer:
             document = kept[work]
             seen = document.seen if document else {}
             for item in work.items:
-                if item.subscription and item.envelope and item.envelope.sequence > seen.get(item.envelope.source, 0):
+                if not (item.subscription and item.subscription.opens and item.envelope):
+                    continue
+                if item.envelope.sequence > seen.get(item.envelope.source, 0):
                     fields = (getattr(item.event, field) for field in item.subscription.opens)
                     names.update(key_name(sealed) for sealed in fields if sealed)
         return await self._vault.fetch(names) if names else {}
@@ -121,10 +123,11 @@ class Gatherer:
         self, works: Sequence[Work], kept: Mapping[Work, Kept[Any] | None], keys: Mapping[str, Keys]
     ) -> list[Fold]:
         plain = Context(self._clock.now(), self._knows())
+        derived = {about for about, documents in self._documents.items() if documents.collection.kind == "derived"}
 
         def context(item: Incoming) -> Context:
             """A record's handler knows the moment and the service's knowledge, a derived document's only the event."""
-            if self._documents[item.about].collection.kind == "derived":
+            if item.about in derived:
                 return Context(item.event.envelope.time)
             opens = item.subscription.opens if item.subscription else ()
             if not opens:
