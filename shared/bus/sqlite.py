@@ -16,8 +16,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from shared.bus.port import PARTITIONS, Deliver, EventBus, Positions, Record, partition_of
-from shared.bus.tail import Tail
 from shared.bus.table import Append, Item, Save, apply, batch, create, ends_of, positions
+from shared.bus.tail import Tail
 from shared.clock import Clock
 from shared.errors import Unavailable
 from shared.events.envelope import Envelope

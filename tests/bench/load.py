@@ -116,7 +116,8 @@ class Connection(asyncio.Protocol):
 
 async def generate(address: str, connections: int, seconds: float, rate: float | None) -> dict[str, object]:
     where = urlsplit(address)
-    assert where.hostname and where.port
+    assert where.hostname
+    assert where.port
     load = Load(where.netloc, seconds, rate)
     loop = asyncio.get_running_loop()
     opened = [
