@@ -22,6 +22,9 @@ BATCH = 1_000
 POLL = 0.5
 """Seconds between two looks for what nobody else published."""
 
+FEW, REST = 8, 0.02
+"""After more than a few events the relay rests for so many seconds: under load, so that they are published together."""
+
 REMEMBERED = 10_000
 """Documents whose events are kept in memory until they are published; those of more are read when their turn comes."""
 
@@ -145,7 +148,10 @@ class Outbox(DocumentStore):
             taken = {id: self._written.pop(id) for id in ids}
             self._busy = True
             try:
-                await self._publish(bus, [event for events in taken.values() for event in events or ()])
+                fresh = [event for events in taken.values() for event in events or ()]
+                await self._publish(bus, fresh)
+                if FEW < len(fresh) < BATCH:
+                    await self._clock.sleep(REST)
                 await self._publish_outbox(bus, [id for id, events in taken.items() if events is None])
                 if self._more and not self._written:  # a long outbox is not left to the pace of the poll
                     await self._look()

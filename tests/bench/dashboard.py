@@ -20,7 +20,7 @@ from shared.bus.port import PARTITIONS
 from shared.clock import SystemClock
 from shared.delivery.deltas import COLLECTION
 from shared.events.envelope import Actor, Event, Sealed
-from shared.events.intake import FeedbackReceived
+from shared.events.intake import FeedbackReceived, Kind
 from shared.events.routing import CaseAccepted, CaseAnswered, CaseRouted
 from shared.store.port import Insert
 from shared.store.sqlite import SqliteStore
@@ -33,7 +33,7 @@ COPIES = 10
 """Every case that the handlers counted stands for so many, each in a quarter-hour of its own."""
 
 ASKED = 300
-KINDS = ("complaint", "help", "enquiry", "suggestion", "praise", "report")
+KINDS: tuple[Kind, ...] = ("complaint", "help", "enquiry", "suggestion", "praise", "report")
 SEALED = Sealed(key="nobody/text", nonce="AAAA", ct="AAAA")
 CITIZEN, STAFF = Actor(kind="citizen"), Actor(kind="staff", id="101")
 
