@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check web events pictures clean
+.PHONY: help run test check web bench bench-long events pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,12 @@ check: $(STAMP) ## lint, format, types and import rules
 web: ## build the scripts of the pages (TypeScript); the pages work without them too
 	@rm -f $(BUILT)
 	@$(MAKE) --silent --no-print-directory $(BUILT)
+
+bench: $(STAMP) ## measure against bounds of the same run; `make bench ONLY="B1 B8"`, `SCALE=0.1` for a tenth
+	.venv/bin/python -m tests.bench $(ONLY) --scale $(or $(SCALE),1)
+
+bench-long: $(STAMP) ## cost and memory at a million stored
+	.venv/bin/python -m tests.bench B6 --long
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue

@@ -47,7 +47,7 @@ def clean(text: str, max_chars: int = LONGEST, max_bytes: int = HEAVIEST) -> str
     if not text.isascii():
         text = unicodedata.normalize("NFC", STARTERS.sub(_unstacked, text))
     text = text.strip()
-    if len(text) > max_chars or len(text.encode()) > max_bytes:
+    if len(text) > max_chars or (len(text) * 4 > max_bytes and len(text.encode()) > max_bytes):
         raise ValueError("too_long")
     return text
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
-from shared.events.envelope import Envelope
+from shared.events.envelope import Envelope, Event
 
 PARTITIONS = 12
 """Fixed at birth in both modes, so an installation that moves keeps its positions."""
@@ -35,13 +35,27 @@ def partition_of(key: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entry of the log as it lies there, readable or not."""
+    """One entry of the log as it lies there, readable or not. A log may hand the same one to several consumers."""
 
     partition: int
     offset: int
     key: str
     headers: Mapping[str, str]
     value: bytes
+    _read: list[Envelope | Event] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def envelope(self) -> Envelope:
+        """What its headers say; read once, whoever asks. Raises `Undecodable`."""
+        if not self._read:
+            self._read.append(Envelope.of(self.key, self.headers, self.value))
+        return cast(Envelope, self._read[0])
+
+    def event(self, read: Callable[[Envelope], Event]) -> Event:
+        """What `read` makes of its value; read once, whoever asks. Raises what `read` raises."""
+        envelope = self.envelope()
+        if len(self._read) == 1:
+            self._read.append(read(envelope))
+        return cast(Event, self._read[1])
 
 
 Positions = Mapping[int, int]

@@ -6,8 +6,10 @@ All members of a consumer are in this process and share the partitions: number p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,19 @@ from pydantic_core import to_json
 
 from shared.bus.port import PARTITIONS, Deliver, EventBus, Positions, Record, partition_of
 from shared.bus.table import Append, Item, Save, apply, batch, create, ends_of, positions
+from shared.bus.tail import Tail
 from shared.clock import Clock
+from shared.errors import Unavailable
 from shared.events.envelope import Envelope
 from shared.sqlite import SqliteFile
 from shared.telemetry.logs import log
+
+SAVE = 1.0
+"""Seconds between two saves of the positions that moved; after a crash so much comes again."""
+
+AT_ONCE = 2
+"""Partitions that a member is given at once. While the others wait, what comes to them comes together: the higher the
+load, the larger the deliveries, and the less each record costs."""
 
 GRACE = 10.0
 """Seconds that `close` waits for running deliveries."""
@@ -34,6 +45,7 @@ class _Member:
 
     def __init__(self, deliver: Deliver) -> None:
         self.deliver = deliver
+        self.turns = asyncio.Semaphore(AT_ONCE)
         self.wakes = [asyncio.Event() for _ in range(PARTITIONS)]
 
 
@@ -43,6 +55,7 @@ class _Consumer:
 
     name: str
     positions: dict[int, int] = field(default_factory=dict)
+    unsaved: dict[int, int] = field(default_factory=dict)
     members: list[_Member] = field(default_factory=list)
     locks: list[asyncio.Lock] = field(default_factory=lambda: [asyncio.Lock() for _ in range(PARTITIONS)])
 
@@ -73,6 +86,9 @@ class SqliteBus(EventBus):
         self._clock = clock
         self._ends: dict[int, int] = {}
         self._consumers: dict[str, _Consumer] = {}
+        self._tail = Tail()
+        self._reading = [asyncio.Lock() for _ in range(PARTITIONS)]
+        self._saving: asyncio.Task[None] | None = None
         self._serving: set[asyncio.Task[None]] = set()
         self._delivering: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -82,7 +98,7 @@ class SqliteBus(EventBus):
             return
         rows = [(partition_of(e.key), e.key, to_json(e.headers()).decode(), e.value) for e in envelopes]
         future = self._file.submit(Append(rows), sum(512 + len(row[3]) for row in rows))
-        future.add_done_callback(self._appended)
+        future.add_done_callback(partial(self._appended, envelopes))
         await self._file.outcome(future)
 
     async def consume(self, consumer: str, deliver: Deliver) -> None:
@@ -120,8 +136,8 @@ class SqliteBus(EventBus):
         group = self._consumer(consumer)
         if group.members:
             raise RuntimeError(f"the consumer {consumer} has members")
-        await self._save(consumer, positions, only=True)
-        group.positions = dict(positions)
+        await self._file.write(Save(consumer, positions, only=True), 64)
+        group.positions, group.unsaved = dict(positions), {}
 
     async def close(self) -> None:
         self._closing = True
@@ -132,17 +148,23 @@ class SqliteBus(EventBus):
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        if self._saving:
+            self._saving.cancel()
+            await asyncio.gather(self._saving, return_exceptions=True)
+        with contextlib.suppress(Unavailable):  # then more comes again, and nothing is lost
+            await self._save()
         await self._file.close()
 
     def _consumer(self, name: str) -> _Consumer:
         return self._consumers.setdefault(name, _Consumer(name))
 
-    def _appended(self, future: asyncio.Future[dict[int, int]]) -> None:
+    def _appended(self, envelopes: Sequence[Envelope], future: asyncio.Future[dict[int, int]]) -> None:
         """Whether or not the publisher still waits: the records are there."""
         if future.cancelled() or future.exception():
             return
         grown = future.result()
         self._ends |= grown
+        self._tail.append(envelopes, grown)
         for group in self._consumers.values():
             group.wake(list(grown))
 
@@ -155,7 +177,7 @@ class SqliteBus(EventBus):
                 await wake.wait()
                 continue
             try:
-                async with group.locks[partition]:
+                async with member.turns, group.locks[partition]:
                     if group.owner(partition) is member:
                         await self._step(group, member, partition)
                 pause = FIRST_PAUSE
@@ -165,22 +187,39 @@ class SqliteBus(EventBus):
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _step(self, group: _Consumer, member: _Member, partition: int) -> None:
-        records = await self._fetch(partition, group.positions.get(partition, 0), self._ends[partition])
+        start, end = group.positions.get(partition, 0), self._ends[partition]
+        async with self._reading[partition]:  # the others who want the same records wait for them, and do not read
+            records = self._tail.find(partition, start)
+            if not records:
+                records = await self._fetch(partition, start, end)
+                self._tail.remember(records)
         if not records:
             return
-        following = records[-1].offset + 1
         task = asyncio.current_task()
         assert task
         self._delivering.add(task)
         try:
             await member.deliver(records)
-            await self._save(group.name, {partition: following})
-            group.positions[partition] = following
+            group.positions[partition] = group.unsaved[partition] = records[-1].offset + 1
+            if self._saving is None or self._saving.done():
+                self._saving = asyncio.create_task(self._save_soon())
         finally:
             self._delivering.discard(task)
 
-    async def _save(self, consumer: str, positions: Positions, only: bool = False) -> None:
-        await self._file.write(Save(consumer, positions, only), 64)
+    async def _save_soon(self) -> None:
+        """Save what moved, once for all that moves within a second."""
+        while any(group.unsaved for group in self._consumers.values()):
+            await self._clock.sleep(SAVE)
+            try:
+                await self._save()
+            except Unavailable as error:
+                logger.warning("positions cannot be saved yet", error=type(error).__name__)
+
+    async def _save(self) -> None:
+        for group in self._consumers.values():
+            if moved := dict(group.unsaved):
+                await self._file.write(Save(group.name, moved, only=False), 64)
+                group.unsaved = {p: at for p, at in group.unsaved.items() if moved.get(p) != at}
 
     async def _fetch(self, partition: int, start: int, stop: int) -> list[Record]:
         return await self._file.read(lambda connection: batch(connection, partition, start, stop))

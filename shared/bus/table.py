@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from shared.bus.port import PARTITIONS, Positions, Record
 from shared.sqlite import Connection, chunks, put
 
-BATCH = 500
+BATCH = 250
 """Records in one delivery at most."""
 
 BATCH_BYTES = 4 * 1024 * 1024

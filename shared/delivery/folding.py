@@ -63,10 +63,11 @@ class Fold:
         """The guarded write of it all, continuing the trace of the first event that had others follow."""
         kept = self.kept or Kept(self.work.key, self.value)
         decision = Decision(self.value, self.emit)
+        write = self.work.documents.insert if self.kept is None else self.work.documents.replace
+        if not self.emit:
+            return write(kept, decision, self.seen)
         with continue_trace(self.traceparent):
-            if self.kept is None:
-                return self.work.documents.insert(kept, decision, self.seen)
-            return self.work.documents.replace(kept, decision, self.seen)
+            return write(kept, decision, self.seen)
 
 
 def fold(work: Work, kept: Kept[Any] | None, context: Callable[[Incoming], Context]) -> Fold:
@@ -80,7 +81,7 @@ def fold(work: Work, kept: Kept[Any] | None, context: Callable[[Incoming], Conte
     result = Fold(work, kept, kept.value if kept else None, dict(kept.seen) if kept else {})
     queue = list(work.items)
     while queue:
-        item = queue.pop(_next(queue, result.seen))
+        item = queue.pop(_next(queue, result.seen) if len(queue) > 1 else 0)
         envelope, last = item.envelope, 0
         if envelope is not None:
             last = result.seen.get(envelope.source, 0)
@@ -106,7 +107,7 @@ def fold(work: Work, kept: Kept[Any] | None, context: Callable[[Incoming], Conte
 def _next(queue: Sequence[Incoming], seen: Mapping[str, int]) -> int:
     """The first in line, or, where that leaves a gap, the missing one if it is further behind."""
     first = queue[0].envelope
-    if first is None or len(queue) == 1:
+    if first is None:
         return 0
     missing = seen.get(first.source, 0) + 1
     if first.sequence <= missing:

@@ -17,6 +17,9 @@ from shared.vault.vault import Keys, Vault, key_name
 TRIES = 5
 """How often a failing record is tried before its case is parked."""
 
+SLICE = 25
+"""Cases, or records, that are taken in one go; then whoever waits at the door has a turn."""
+
 PAUSE = 0.05
 """Seconds before the second try; doubled each time."""
 
@@ -43,7 +46,9 @@ class Gatherer:
     async def works(self, partition: int, records: Sequence[Record]) -> list[Work]:
         """A batch's records by case. Where the case is parked they join it; behind a gap, all of them are looked at."""
         incoming: dict[tuple[str, str], list[Incoming]] = {}
-        for record in records:
+        for number, record in enumerate(records, 1):
+            if number % SLICE == 0:
+                await self._clock.sleep(0)
             item = self._reader.read(record)
             if item is not None:
                 incoming.setdefault((item.about, record.key), []).append(item)
@@ -69,13 +74,13 @@ class Gatherer:
         """What becomes of each. A failing record is tried five times, each time with what is known then."""
         kept = await self._kept(works)
         keys = await self._keys(works, kept)
-        folds = self._fold(works, kept, keys)
+        folds = await self._fold(works, kept, keys)
         for attempt in range(TRIES - 1):
             failing = [fold.work for fold in folds if fold.reason == "failure"]
             if not failing:
                 break
             await self._clock.sleep(PAUSE * 2**attempt)
-            again = {fold.work: fold for fold in self._fold(failing, kept, keys)}
+            again = {fold.work: fold for fold in await self._fold(failing, kept, keys)}
             folds = [again.get(fold.work, fold) for fold in folds]
         return folds
 
@@ -112,19 +117,22 @@ class Gatherer:
             document = kept[work]
             seen = document.seen if document else {}
             for item in work.items:
-                if item.subscription and item.envelope and item.envelope.sequence > seen.get(item.envelope.source, 0):
+                if not (item.subscription and item.subscription.opens and item.envelope):
+                    continue
+                if item.envelope.sequence > seen.get(item.envelope.source, 0):
                     fields = (getattr(item.event, field) for field in item.subscription.opens)
                     names.update(key_name(sealed) for sealed in fields if sealed)
         return await self._vault.fetch(names) if names else {}
 
-    def _fold(
+    async def _fold(
         self, works: Sequence[Work], kept: Mapping[Work, Kept[Any] | None], keys: Mapping[str, Keys]
     ) -> list[Fold]:
         plain = Context(self._clock.now(), self._knows())
+        derived = {about for about, documents in self._documents.items() if documents.collection.kind == "derived"}
 
         def context(item: Incoming) -> Context:
             """A record's handler knows the moment and the service's knowledge, a derived document's only the event."""
-            if self._documents[item.about].collection.kind == "derived":
+            if item.about in derived:
                 return Context(item.event.envelope.time)
             opens = item.subscription.opens if item.subscription else ()
             if not opens:
@@ -136,7 +144,12 @@ class Gatherer:
                 words[field] = holder.open(sealed, field) if holder else None
             return Context(plain.now, plain.knows, words)
 
-        return [fold(work, kept[work], context) for work in works]
+        folds = []
+        for number, work in enumerate(works, 1):
+            if number % SLICE == 0:
+                await self._clock.sleep(0)
+            folds.append(fold(work, kept[work], context))
+        return folds
 
 
 def _offset(item: Incoming) -> int:

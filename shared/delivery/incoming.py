@@ -69,11 +69,11 @@ class Reader:
         envelope, about, error = None, CASE, None
         subscription = event = None
         try:
-            envelope = Envelope.of(record.key, record.headers, record.value)
+            envelope = record.envelope()
             shape = shape_of(envelope)
             about = shape.about
             if about in self._documents and (subscription := self._subscriptions.get(shape.type)):
-                event = read(envelope)
+                event = record.event(read)
         except UnknownType:
             self._unknown.inc()
         except Undecodable as failure:

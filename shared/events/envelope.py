@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict
 
 from shared.clock import Moment, parse_rfc3339, rfc3339
 from shared.errors import Undecodable
@@ -51,13 +51,12 @@ class Event(Model):
 
     at: Moment
     actor: Actor
-    _envelope: Envelope | None = PrivateAttr(default=None)
 
     @property
     def envelope(self) -> Envelope:
         """The envelope it came in. Raises `Undecodable` for an event that was never on the log."""
-        # Not `self._envelope`: pydantic's look-up of a private attribute costs more than reading the event.
-        envelope: Envelope | None = (self.__pydantic_private__ or {}).get("_envelope")
+        # Not a declared private attribute: pydantic would call back into Python for every event that is made or read.
+        envelope: Envelope | None = (self.__pydantic_private__ or {}).get("envelope")
         if envelope is None:
             raise Undecodable("this event was not read from the log")
         return envelope
@@ -146,5 +145,5 @@ def open_as(shape: type[Event], envelope: Envelope) -> Any:
         event = shape.model_validate_json(envelope.value, extra="ignore")
     except ValueError:
         raise Undecodable(f"the value is not a {shape.type} of version {shape.version}") from None
-    event._envelope = envelope
+    object.__setattr__(event, "__pydantic_private__", {"envelope": envelope})
     return event

@@ -45,6 +45,8 @@ class Rate:
 
         Raises `TooMany` with the seconds to wait.
         """
+        if not self._interval:
+            return
         if principal is None:
             self.take(neighbourhood(client))
         elif principal.kind == "key":

@@ -84,7 +84,8 @@ class SqliteFile(Generic[Item, Result]):
         self._apply = apply
         self._loop = loop
         self._writing: Connection | None = connection
-        self._queue: SimpleQueue[_Queued[Item, Result] | None] = SimpleQueue()
+        self._gathered: list[_Queued[Item, Result]] = []
+        self._queue: SimpleQueue[list[_Queued[Item, Result]] | None] = SimpleQueue()
         self._waiting = 0
         self._closing: asyncio.Future[None] | None = None
         self._idle: list[Connection] = []
@@ -100,8 +101,15 @@ class SqliteFile(Generic[Item, Result]):
         self._waiting += weight
         future: asyncio.Future[Result] = self._loop.create_future()
         future.add_done_callback(_heard)
-        self._queue.put(_Queued(item, weight, future))
+        if not self._gathered:  # what this turn of the loop brings is handed over together, and wakes the writer once
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(_Queued(item, weight, future))
         return future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     async def write(self, item: Item, weight: int, limit: float = LIMIT) -> Result:
         """Have an item applied and on disk. After `Unavailable` it may still come to be."""
@@ -109,7 +117,21 @@ class SqliteFile(Generic[Item, Result]):
 
     async def outcome(self, future: asyncio.Future[Answer], limit: float = LIMIT) -> Answer:
         """What a future says within `limit` seconds, else `Unavailable`; the future itself goes on."""
-        await asyncio.wait((future,), timeout=limit)
+        if not future.done():
+            woken: asyncio.Future[None] = self._loop.create_future()
+
+            def wake(_: object = None) -> None:
+                if not woken.done():
+                    woken.set_result(None)
+
+            # What `asyncio.wait` does, at a third of its cost.
+            future.add_done_callback(wake)
+            timer = self._loop.call_later(limit, wake)
+            try:
+                await woken
+            finally:
+                timer.cancel()
+                future.remove_done_callback(wake)
         if not future.done():
             raise Unavailable(f"{self._path.name} did not answer within {limit:g} s")
         return future.result()
@@ -124,6 +146,7 @@ class SqliteFile(Generic[Item, Result]):
     async def close(self) -> None:
         """Write what is queued, move the write-ahead log into the file, let go of it. More calls do nothing."""
         if self._closing is None:
+            self._hand_over()
             self._closing = self._loop.run_in_executor(None, self._shut)
         await asyncio.shield(self._closing)
 
@@ -161,11 +184,11 @@ class SqliteFile(Generic[Item, Result]):
         """What is queued, as much as fits, without waiting for more; ends at the mark that `close` puts."""
         queued = self._queue.get()
         while queued is not None:
-            group, weight = [queued], queued.weight
+            group, weight = queued, sum(one.weight for one in queued)
             try:
                 while weight < GROUP and (queued := self._queue.get_nowait()) is not None:
-                    group.append(queued)
-                    weight += queued.weight
+                    group += queued
+                    weight += sum(one.weight for one in queued)
             except Empty:
                 pass
             yield group

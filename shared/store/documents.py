@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -93,14 +93,13 @@ class Documents(Generic[T]):
 
     def insert(self, new: Kept[T], decision: Decision[T], seen: Mapping[str, int] | None = None) -> Insert:
         """The change that creates the document `new.id`; `new.value` is not looked at."""
-        change = self.replace(new, decision, seen)
-        return Insert(change.collection, change.id, change.body, change.due, change.emit)
+        body, due, emit = self._parts(new, decision, seen)
+        return Insert(self.collection.name, new.id, body, due, emit)
 
     def replace(self, kept: Kept[T], decision: Decision[T], seen: Mapping[str, int] | None = None) -> Replace:
         """The change that gives `kept` the decided value and emits the decided events, guarded by its revision."""
-        body = self._body(decision.value, kept.sequence + len(decision.emit), kept.seen if seen is None else seen)
-        due = getattr(decision.value, "due", None)
-        return Replace(self.collection.name, kept.id, kept.revision, body, due, self._envelopes(kept, decision.emit))
+        body, due, emit = self._parts(kept, decision, seen)
+        return Replace(self.collection.name, kept.id, kept.revision, body, due, emit)
 
     def after(self, kept: Kept[T], decision: Decision[T], revision: int) -> Kept[T]:
         """How the document is kept once the decision was written at `revision`."""
@@ -135,21 +134,23 @@ class Documents(Generic[T]):
         body = document.body
         return Kept(
             document.id,
-            self._codec.validate_python(body),
+            self._codec.validator.validate_python(body),
             document.revision,
             body.get("sequence", 0),
             body.get("seen", {}),
         )
 
-    def _body(self, value: T, sequence: int, seen: Mapping[str, int]) -> Body:
-        body: dict[str, Any] = self._codec.dump_python(value, mode="json")
-        body["sequence"] = sequence
-        body["seen"] = dict(seen)
-        return body
+    def _parts(
+        self, kept: Kept[T], decision: Decision[T], seen: Mapping[str, int] | None
+    ) -> tuple[Body, datetime | None, Sequence[Envelope]]:
+        """Body, due and events of the change."""
+        body: Body = self._codec.serializer.to_python(decision.value, mode="json")
+        body["sequence"] = kept.sequence + len(decision.emit)
+        body["seen"] = dict(kept.seen if seen is None else seen)
+        due = getattr(decision.value, "due", None)
+        return body, due, self._envelopes(kept, decision.emit) if decision.emit else ()
 
     def _envelopes(self, kept: Kept[T], events: Sequence[Event]) -> list[Envelope]:
-        if not events:
-            return []
         now, traceparent = self._clock.now(), current_traceparent()
         for event in events:
             if event.source != self._source:

@@ -38,9 +38,11 @@ def column_of(path: str) -> str:
 
 def value_at(body: Body, path: str) -> Scalar:
     """What a body holds at a dotted path; None where there is nothing, or no scalar."""
-    value: Any = body
-    for step in path.split("."):
-        value = value.get(step) if isinstance(value, dict) else None
+    value: Any = body.get(path)
+    if "." in path:
+        value = body
+        for step in path.split("."):
+            value = value.get(step) if isinstance(value, dict) else None
     return value if isinstance(value, (str, int, float)) else None
 
 

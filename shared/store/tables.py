@@ -63,8 +63,11 @@ class Prepared:
         if isinstance(change, Delete):
             return cls(change, OVERHEAD)
         body = to_json(change.body).decode()
-        weight = OVERHEAD + len(body) + sum(OVERHEAD + len(envelope.value) for envelope in change.emit)
+        weight = OVERHEAD + len(body)
         due = rfc3339(change.due) if change.due else None
+        if not change.emit:
+            return cls(change, weight, body, due)
+        weight += sum(OVERHEAD + len(envelope.value) for envelope in change.emit)
         return cls(change, weight, body, due, [_row(change, envelope) for envelope in change.emit])
 
 

@@ -56,10 +56,14 @@ class Blocks:
     async def _make(self) -> None:
         rings: list[Ring] = []
         inserts: list[Insert] = []
+        random = memoryview(self._ids.token(self._size * len(PARTS) * (SIZE + NONCE)))  # one call for the whole block
         for _ in range(self._size):
             name = self._ids.document()
-            keys = {part: self._ids.token(SIZE) for part in PARTS}
-            body = {part: self._wrapping.wrap(name, part, keys[part], self._ids.token(NONCE)) for part in PARTS}
+            keys, body = dict[str, bytes](), dict[str, str]()
+            for part in PARTS:
+                keys[part], nonce = bytes(random[:SIZE]), bytes(random[SIZE : SIZE + NONCE])
+                body[part] = self._wrapping.wrap(name, part, keys[part], nonce)
+                random = random[SIZE + NONCE :]
             rings.append(Ring(name, self._wrapping, {}, keys))
             inserts.append(Insert(KEYS.name, name, body))
         outcomes = await self._store.write(inserts)

@@ -27,7 +27,7 @@ def _cleaned(text: str) -> str:
     text = clean(text)
     if not text:
         raise PydanticCustomError("empty", "must not be empty")
-    if len(text.encode()) > BYTES:
+    if len(text) * 4 > BYTES and len(text.encode()) > BYTES:
         raise PydanticCustomError("too_long", "is too long")
     return text
 
@@ -108,7 +108,7 @@ class NewFeedback(Body):
         return Submission(
             text=self.text,
             channel=channel,
-            canonical=self.model_dump(mode="json", exclude_none=True, exclude={"live", "key"}),
+            canonical={} if key is None else self.model_dump(mode="json", exclude_none=True, exclude={"live", "key"}),
             kind=self.kind,
             category=self.category,
             language=self.language,

@@ -78,7 +78,7 @@ def test_a_point_is_kept_to_three_decimals() -> None:
 
 def test_what_makes_two_submissions_the_same_is_what_they_say() -> None:
     one = NewFeedback.model_validate({"text": " x ", "anonymous": False, "kind": None}).submission("api", "k", "anyone")
-    two = NewFeedback.model_validate({"text": "x"}).submission("web", None, "import")
+    two = NewFeedback.model_validate({"text": "x"}).submission("web", "k", "import")
     assert one.canonical == two.canonical
 
 
