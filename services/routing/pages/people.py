@@ -14,6 +14,7 @@ from shared.errors import FieldError, Forbidden, Invalid
 from shared.http.access import ROLES, Access, Principal
 from shared.http.people import Person, link_address
 from shared.http.sessions import page_requires, posted
+from shared.telemetry.logs import log
 
 DEPARTMENT = "department."
 """What stands before a department's id in the name of its check box."""
@@ -54,6 +55,7 @@ def router(access: Access, frame: Frame) -> APIRouter:
         except Invalid as error:
             written = {**said, "departments": where}
             return await people(request, principal, 422, errors=_errors(error), said=written)
+        _note("a person was added", principal, added.number, added.role)
         return await people(request, principal, 201, added=added, link=link_address(access.base, token))
 
     @routes.get("/desk/people/{number}")
@@ -68,12 +70,13 @@ def router(access: Access, frame: Frame) -> APIRouter:
         where = _departments(said)
         try:
             _check(organisation, where)
-            await access.people.change(number, principal, said.get("role", ""), where, said.get("shown"))
+            changed = await access.people.change(number, principal, said.get("role", ""), where, said.get("shown"))
         except Invalid as error:
             written = {**said, "departments": where}
             return await person(request, principal, number, 422, errors=_errors(error), said=written)
         except Forbidden:
             return await person(request, principal, number, 403, errors={"person": "oneself"})
+        _note("a person's role was set", principal, number, changed.role)
         return _done(f"/desk/people/{number}", "saved")
 
     @routes.post("/desk/people/{number}/link")
@@ -84,6 +87,7 @@ def router(access: Access, frame: Frame) -> APIRouter:
             token = await access.people.new_link(number)
         except Invalid as error:
             return await person(request, principal, number, 422, errors=_errors(error))
+        _note("a sign-in link was made", principal, number)
         return await person(request, principal, number, 201, link=link_address(access.base, token))
 
     @routes.post("/desk/people/{number}/disabled")
@@ -98,6 +102,7 @@ def router(access: Access, frame: Frame) -> APIRouter:
             return await person(request, principal, number, 403, errors={"person": "oneself"})
         if disabled:
             await access.sessions.end_all(number)
+        _note("a person was disabled" if disabled else "a person was enabled", principal, number)
         return _done(f"/desk/people/{number}", "disabled" if disabled else "enabled")
 
     @routes.post("/desk/people/{number}/sessions")
@@ -131,15 +136,23 @@ def router(access: Access, frame: Frame) -> APIRouter:
         except Invalid as error:
             written = {**said, "departments": where}
             return await keys(request, principal, 422, errors=_errors(error), said=written)
-        return await keys(request, principal, 201, key=await access.keys.create(role, where, name, principal.id))
+        key = await access.keys.create(role, where, name, principal.id)
+        _note("a key was made", principal, role=role)
+        return await keys(request, principal, 201, key=key)
 
     @routes.post("/desk/keys/{id}/revoked")
     async def revoke_key(request: Request, id: str, principal: Principal = Depends(manages)) -> Response:
         await posted(request)
         await access.keys.revoke(id)
+        _note("a key was revoked", principal, id)
         return _done("/desk/keys", "revoked")
 
     return routes
+
+
+def _note(what: str, by: Principal, about: str | None = None, role: str | None = None) -> None:
+    """Nobody gives anybody rights in silence: one line, by numbers and not by names."""
+    log("routing").info(what, by=by.id, about=about, role=role)
 
 
 def _departments(said: Mapping[str, str]) -> tuple[str, ...]:

@@ -21,9 +21,11 @@ from shared.http.access import (
     Access,
     Principal,
     Scope,
+    operated,
     requires,
     undeclared_routes,
 )
+from shared.http.sessions import page_requires
 from shared.store.port import Delete, Query
 from shared.store.sqlite import SqliteStore
 from tests.support.clock import ManualClock
@@ -154,3 +156,33 @@ def test_a_route_of_the_contract_without_a_permission_is_found() -> None:
     app = FastAPI()
     app.include_router(routes)
     assert undeclared_routes(app) == ["/v1/cases/forgotten"]
+
+
+@pytest.mark.row("A27")
+def test_a_page_or_an_operators_call_without_a_permission_is_found() -> None:
+    routes = APIRouter()
+
+    @routes.get("/desk/forgotten")
+    async def forgotten() -> None: ...
+
+    @routes.get("/desk")
+    async def declared(principal: Annotated[Principal, Depends(page_requires("cases.read"))]) -> None: ...
+
+    @routes.post("/sign-in")
+    async def public() -> None: ...
+
+    @routes.get("/sign-in/anything-else")
+    async def beside() -> None: ...
+
+    @routes.get("/control/forgotten")
+    async def control() -> None: ...
+
+    @routes.get("/control/lag", dependencies=[Depends(operated)])
+    async def lag() -> None: ...
+
+    @routes.get("/desktop")
+    async def elsewhere() -> None: ...
+
+    app = FastAPI()
+    app.include_router(routes)
+    assert undeclared_routes(app) == ["/desk/forgotten", "/sign-in/anything-else", "/control/forgotten"]
