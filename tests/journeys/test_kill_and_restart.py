@@ -42,7 +42,7 @@ class Client:
         except httpx2.TransportError:
             return  # unknown: it may be there or not
         if answer.status_code == 201:
-            receipt = answer.json()
+            receipt = {name: value for name, value in answer.json().items() if name != "links"}  # it has a new port
             assert self.told.setdefault(key, receipt) == receipt, "the same key was told two cases"
 
     async def send_all(self) -> None:
@@ -116,7 +116,7 @@ async def series(town: Town) -> dict[str, list[Any]]:
 
 @pytest.mark.row("F1")
 async def test_an_import_that_was_killed_and_run_again_has_every_row_once(tmp_path: Path) -> None:
-    rows = 3000
+    rows = 1500
     source = tmp_path / "rows.csv"
     table(source, rows)
     calm = Town(tmp_path / "calm")
@@ -127,27 +127,19 @@ async def test_an_import_that_was_killed_and_run_again_has_every_row_once(tmp_pa
     expected = await series(calm)
     calm.stop()
 
-    for attempt in range(5):
-        town = Town(tmp_path / f"killed{attempt}")
-        town.folder.mkdir()
-        await town.start()
-        key = town.key()
-        importing = asyncio.create_task(asyncio.to_thread(town.command, "import", str(source), *MAPPING, check=False))
-
-        async def begun() -> bool:
-            summary = await town.get("/v1/insights/summary", headers=key)  # noqa: B023 (awaited in this turn)
-            return bool(summary.json()["total"] > 0)
-
-        await eventually(begun, within=60)
-        town.kill()
-        assert (await importing).returncode != 0, "an import that lost its process says so"
-        await town.start()
-        await town.quiet()
-        if 0 < (await town.figures())["total"] < rows:
-            break
-        town.stop()
-    else:
-        pytest.fail("no kill came in the middle of an import")
+    town = Town(tmp_path / "killed")
+    town.folder.mkdir()
+    await town.start()
+    key = town.key()
+    town.stop()
+    await town.start(HUIYIN_FAILPOINT="intake.accepted:2")
+    stopped = town.command("import", str(source), *MAPPING, check=False)
+    assert town.died() == -9
+    assert stopped.returncode != 0, "an import that lost its process says so"
+    assert "stopped after row 500 " in stopped.stderr
+    await town.start()
+    await town.quiet()
+    assert (await town.figures())["total"] == 1000, "what was committed and not answered is kept"
 
     town.command("import", str(source), *MAPPING)
     await town.quiet()

@@ -42,9 +42,9 @@ async def test_a_dump_before_and_after_a_rebuild_is_the_same(town: Town) -> None
 
 async def test_commands_work_while_nothing_runs(town: Town) -> None:
     await a_history(town)
-    before = {service: dumped(town, service, "before") for service in SERVICES}
+    before = {service: dumped(town, service, "before") for service in ("intake", "analytics")}
     town.stop()
-    assert {service: dumped(town, service, "after") for service in SERVICES} == before
+    assert {service: dumped(town, service, "after") for service in before} == before
     town.command("rebuild", "analytics")
     assert dumped(town, "analytics", "after") == before["analytics"]
     assert town.command("dead-letters", "list", "routing").stdout == ""
