@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from services.routing import pages
-from services.routing.api import batch, router, session, users
+from services.routing.api import batch, router, session, similar, users
 from services.routing.classifier import Classifier
 from services.routing.domain.organisation import Organisation
 from services.routing.domain.organisation_file import read_organisation
@@ -17,6 +17,7 @@ from services.routing.domain.terms import Terms
 from services.routing.handlers import (
     Desk,
     Knowledge,
+    Likeness,
     announce_organisation,
     fire_timer,
     foretelling,
@@ -66,8 +67,10 @@ def build(platform: Platform) -> Wiring:
     routes.include_router(router(cases, desk, organisation))
     routes.include_router(session.router(platform.access))
     routes.include_router(users.router(platform.access, organisation))
+    likeness = Likeness(cases, terms)
+    routes.include_router(similar.router(likeness, desk))
     foresee = foretelling(knowledge, platform.clock)
-    routes.include_router(pages.router(cases, desk, foresee, organisation, platform))
+    routes.include_router(pages.router(cases, desk, foresee, likeness, organisation, platform))
     return Wiring(
         router=routes,
         documents={"case": cases.documents},

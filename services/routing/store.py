@@ -99,6 +99,12 @@ class Cases:
         where: dict[str, Scalar | tuple[Scalar, ...]] = {} if departments is None else {"department": departments}
         return await self.documents.find(Query(where, words=terms, limit=limit), cursor)
 
+    async def having(self, scope: Scope, term: str, most: int) -> int:
+        """How many cases have a term, or `most`."""
+        departments = self._departments(scope, None)
+        where: dict[str, Scalar | tuple[Scalar, ...]] = {} if departments is None else {"department": departments}
+        return await self.documents.count(Query(where, words=(term,)), most)
+
     async def count(self, scope: Scope, selection: Selection, most: int) -> int:
         """How many there are, or `most`."""
         return await self.documents.count(self._query(scope, selection), most)

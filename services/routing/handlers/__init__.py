@@ -1,5 +1,5 @@
 """What routing does: `cases` one function per event, `desk` one method per call of the staff, `organisation` what a new
-file brings, `foretelling` what would become of words that are not sent yet."""
+file brings, `foretelling` what would become of words that are not sent yet, `likeness` which cases are like something."""
 
 from services.routing.handlers.cases import (
     Knowledge,
@@ -12,15 +12,18 @@ from services.routing.handlers.cases import (
 )
 from services.routing.handlers.desk import Call, Desk, Found, Opened, Past
 from services.routing.handlers.foretelling import Foreteller, Foretold, foretelling
+from services.routing.handlers.likeness import Alike, Likeness
 from services.routing.handlers.organisation import announce_organisation, reschedule_cases
 
 __all__ = [
+    "Alike",
     "Call",
     "Desk",
     "Foreteller",
     "Foretold",
     "Found",
     "Knowledge",
+    "Likeness",
     "Opened",
     "Past",
     "announce_organisation",

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.routing.domain.case import Case
-from services.routing.handlers import Call, Desk
+from services.routing.handlers import Call, Desk, Likeness
 from services.routing.pages.frame import Frame
 from services.routing.pages.moving import FORMS, WORDS, Form, Said, done_before, move
 from services.routing.pages.sheet import Sheet
@@ -30,10 +30,10 @@ VERSION = re.compile(r"\d{1,9}", re.ASCII)
 EVERYWHERE = Scope(everything=True)
 
 
-def router(cases: Cases, desk: Desk, frame: Frame, clock: Clock) -> APIRouter:
+def router(cases: Cases, desk: Desk, likeness: Likeness, frame: Frame, clock: Clock) -> APIRouter:
     """The case page and its moves."""
     routes = APIRouter()
-    sheet = Sheet(cases, desk, frame.organisation, clock)
+    sheet = Sheet(cases, desk, likeness, frame.organisation, clock)
     reads, works = page_requires("cases.read"), page_requires("cases.work")
 
     async def found(number: str, scope: Scope) -> Kept[Case]:
@@ -77,14 +77,26 @@ def router(cases: Cases, desk: Desk, frame: Frame, clock: Clock) -> APIRouter:
         number: str,
         do: str | None = None,
         done: str | None = None,
+        borrow: str | None = None,
         principal: Principal = Depends(reads),
     ) -> Response:
+        """The page. `do` opens a move's form, `done` says which was done, `borrow` fills in another case's answer."""
         try:
             kept = await found(number, principal.scope)
         except NotFound:
             return absent(request, principal)
         done = done if done in FORMS else None
-        return await shown(request, principal, kept.value, do=do, done=done)
+        said = {"text": answer} if borrow and (answer := await borrowed(borrow, principal)) else None
+        return await shown(request, principal, kept.value, do="answer" if said else do, done=done, said=said)
+
+    async def borrowed(number: str, principal: Principal) -> str | None:
+        """The last answer of another case that the reader may see."""
+        try:
+            case = (await found(number, principal.scope)).value
+        except NotFound:
+            return None
+        texts = zip(case.messages, (await desk.opened(case)).messages, strict=True)
+        return next((text for message, text in reversed([*texts]) if message.what == "answer"), None)
 
     @routes.get("/desk/handed-over")
     async def handed_over(

@@ -6,7 +6,9 @@ from typing import Any, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.routing.handlers import Foreteller, Foretold
+from services.routing.domain.states import is_open
+from services.routing.handlers import Desk, Foreteller, Foretold, Likeness
+from services.routing.pages.alike import similar_of
 from services.routing.pages.frame import Frame
 from services.routing.pages.reasons import weights_of
 from shared.clock import Clock, Ids
@@ -15,17 +17,21 @@ from shared.events.intake import Kind
 from shared.http.access import Principal
 from shared.http.forms import form_of
 from shared.http.sessions import page_requires, posted
+from shared.text import LONGEST
 from shared.web.pages import Language
 
+MOST = 5
+"""Similar cases beside a call."""
 
-def router(foresee: Foreteller, frame: Frame, clock: Clock, ids: Ids) -> APIRouter:
+
+def router(foresee: Foreteller, likeness: Likeness, desk: Desk, frame: Frame, clock: Clock, ids: Ids) -> APIRouter:
     """The form, and the form again with where it would go."""
     routes = APIRouter()
     takes_calls = page_requires("feedback.phone")
 
     def page(request: Request, principal: Principal, status: int = 200, **given: Any) -> Response:
         language, now = frame.language(request), clock.now()
-        values: dict[str, Any] = {"said": {}, "foretold": None, "problem": None} | given
+        values: dict[str, Any] = {"said": {}, "foretold": None, "similar": [], "problem": None} | given
         values |= _words(values["foretold"], frame, language)
         today = now.astimezone(frame.organisation.calendar.zone).strftime("%Y%m%d")
         key = values["said"].get("key") or ids.document()
@@ -45,7 +51,11 @@ def router(foresee: Foreteller, frame: Frame, clock: Clock, ids: Ids) -> APIRout
             await posted(request)
         except Forbidden:
             return page(request, principal, 403, said=said, problem="kept.again.text")
-        return page(request, principal, said=said, foretold=foresee(said.get("text", ""), said.get("address", "")))
+        text, place = said.get("text", "")[:LONGEST], said.get("address", "")[:LONGEST]
+        found = await likeness.of(f"{place}\n{text}", principal.scope)
+        still_open = [one for one in found if is_open(one.case.state)][:MOST]
+        similar = await similar_of(still_open, desk, frame.organisation, frame.language(request))
+        return page(request, principal, said=said, foretold=foresee(text, place), similar=similar)
 
     return routes
 

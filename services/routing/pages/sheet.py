@@ -10,7 +10,8 @@ from pydantic_core import from_json
 from services.routing.domain.advice import advise
 from services.routing.domain.case import Case
 from services.routing.domain.organisation import Organisation
-from services.routing.handlers import Desk, Opened
+from services.routing.handlers import Desk, Likeness, Opened
+from services.routing.pages.alike import similar_of
 from services.routing.pages.conversation import Item, items_of
 from services.routing.pages.moving import REASONS, Form, forms_for
 from services.routing.pages.reasons import runners_of, weights_of
@@ -25,6 +26,9 @@ from shared.web.pages import Language, catalogue
 CONTACT_REASONS = ("call-back", "visit", "verify", "deliver-answer", "other")
 """Why someone looks at a contact; intake's words for it."""
 
+SIMILAR = 3
+"""Similar cases beside the case."""
+
 Choice = tuple[str, str]
 """A value and its label."""
 
@@ -32,8 +36,8 @@ Choice = tuple[str, str]
 class Sheet:
     """Lays a case out for whoever looks at it."""
 
-    def __init__(self, cases: Cases, desk: Desk, organisation: Organisation, clock: Clock) -> None:
-        self._cases, self._desk, self._clock = cases, desk, clock
+    def __init__(self, cases: Cases, desk: Desk, likeness: Likeness, organisation: Organisation, clock: Clock) -> None:
+        self._cases, self._desk, self._likeness, self._clock = cases, desk, likeness, clock
         self.organisation = organisation
 
     async def values(
@@ -54,6 +58,7 @@ class Sheet:
         forms = {form.move: form for form in forms_for(case, principal, opened.erased)}
         before, after = await self._cases.neighbours(case, principal.scope)
         promise = promise_of(case, language, self._clock.now())
+        alike = await self._likeness.having(case.words, principal.scope, case.point, but=case.number)
         return {
             "case": case,
             "opened": opened,
@@ -63,6 +68,7 @@ class Sheet:
             "said": said or {},
             "missed": [item for item in items if seen is not None and item.version > seen],
             "advice": advise(said.get("text", ""), _heard(items)) if check and said else [],
+            "similar": await similar_of(alike[:SIMILAR], self._desk, self.organisation, language),
             "before": before,
             "after": after,
             "promise": promise,
