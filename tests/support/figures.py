@@ -235,11 +235,21 @@ def _quarter(moment: datetime) -> str:
 
 
 def _verdict(story: Life) -> str | None:
-    """Whether the first answer came in time: told by the first answer or overdue event that had a deadline."""
+    """Whether the first answer came in time: told by the first answer or overdue event that had a deadline. Before any
+    answer a moved deadline decides anew."""
+    found: str | None = None
+    answered = False
     for event in story.events:
-        if event.deadline and not event.historic and isinstance(event, (routing.CaseAnswered, routing.CaseOverdue)):
-            return "kept" if isinstance(event, routing.CaseAnswered) and event.at <= event.deadline else "missed"
-    return None
+        if isinstance(event, routing.CaseRescheduled):
+            if not answered:
+                found = "missed" if event.overdue else None
+        elif not found and event.deadline and not event.historic:
+            if isinstance(event, routing.CaseAnswered):
+                found = "kept" if event.at <= event.deadline else "missed"
+            elif isinstance(event, routing.CaseOverdue):
+                found = "missed"
+        answered = answered or event.to == "answered"
+    return found
 
 
 def _is_overdue(story: Life) -> bool:
