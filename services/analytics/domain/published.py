@@ -15,7 +15,6 @@ from services.analytics.domain.publicity import (
     blocks,
     runs,
     suppressed,
-    tells,
     told_apart,
     within,
 )
@@ -74,28 +73,14 @@ class Published:
         return found
 
     def open(self, extent: Extent) -> int | None:
-        """Neither closed nor withdrawn, over everything. None where that would tell of few, and for windows."""
-        states = self._whole.get("state", {})
-        n = sum(count for state, count in states.items() if state in OPEN_STATES)
-        total = sum(states.values())
+        """Neither closed nor withdrawn, over everything; None for windows."""
         if not self.is_whole(extent):
             return None
-        if n in (0, total):
-            return n
-        hidden = states.keys() - suppressed(states, self._smallest).keys()
-        among = sum(states[state] for state in hidden if state in OPEN_STATES)
-        rest = sum(states[state] for state in hidden) - among
-        return n if all(tells(part, self._smallest) for part in (n, total - n, among, rest)) else None
+        return sum(count for state, count in self._whole.get("state", {}).items() if state in OPEN_STATES)
 
     def overdue(self, extent: Extent) -> int | None:
-        """Overdue, over everything. None where that would tell of few, and for windows."""
-        n = self._whole.get(OVERDUE, {}).get("yes", 0)
-        total = self.total(extent)
-        if not self.is_whole(extent):
-            return None
-        open = self.open(extent)
-        parts = (n, total - n) if open is None else (n, total - n, open - n)
-        return n if n in (0, total) or all(tells(part, self._smallest) for part in parts) else None
+        """Overdue, over everything; None for windows."""
+        return self._whole.get(OVERDUE, {}).get("yes", 0) if self.is_whole(extent) else None
 
     @property
     def late(self) -> str | None:

@@ -26,7 +26,7 @@ Language = Literal["zh", "en"]
 
 
 class Summary(BaseModel):
-    """`open` and `overdue` are left out, and named in `withheld`, where they are too small for the public."""
+    """`open` and `overdue` are left out, and named in `withheld`, for a window of the public's."""
 
     as_of: AsOf
     window: dict[str, str]

@@ -28,7 +28,7 @@ class AsOf(BaseModel):
 @dataclass(frozen=True)
 class Look:
     """`window` is the one that is told, for the public perhaps wider than the one asked for. `open` and `overdue` are None
-    where they are too small for the public; `runs` are the days the public sees as one, None: each day is told."""
+    for a window of the public's; `runs` are the days the public sees as one, None: each day is told."""
 
     as_of: AsOf
     window: Window

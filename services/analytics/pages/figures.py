@@ -160,7 +160,7 @@ def router(insights: Insights) -> APIRouter:
 def _numbers(
     look: Look, before: Look, ever: Look, telling: Telling, period: Period, insights: Insights
 ) -> dict[str, Any]:
-    """The four numbers; None where the public is not told."""
+    """The four numbers; those of what is open and overdue are over everything. None where the public is not told."""
     states = ever.cells("state")
     waiting = None if SUPPRESSED in states else sum(states.get(state, 0) for state in NOT_ACCEPTED)
     late = (insights.now() - datetime.fromisoformat(ever.late)).total_seconds() if ever.late else None
@@ -168,10 +168,10 @@ def _numbers(
     return {
         "total": telling.number(look.total),
         "before": telling.number(before.total),
-        "open": None if ever.open is None else telling.number(ever.open),
+        "open": telling.number(ever.open or 0),
         "waiting": None if waiting is None else telling.number(waiting),
-        "overdue": None if ever.overdue is None else telling.number(ever.overdue),
-        "is_late": ever.overdue != 0,
+        "overdue": telling.number(ever.overdue or 0),
+        "is_late": bool(ever.overdue),
         "longest": telling.duration(late) if late and late > 0 else None,
         "median": telling.parts(percentile(median, 0.5)) if median else None,
         "earlier": telling.duration(percentile(earlier, 0.5)) if earlier else None,
