@@ -2,6 +2,8 @@
 
 import { foretellWhileTyping } from "./shared/foretelling";
 import { sendOnce } from "./shared/forms";
+import { sendByKey } from "./shared/writing";
 
 sendOnce();
+sendByKey();
 foretellWhileTyping();
