@@ -169,7 +169,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/reopening": {"reason": "x"},
     "/withdrawal": {"reason": "x"},
 }
-TAKEN = {"": {"text", "kind", "category", "language", "contact", "location"}, "/messages": {"text"}}
+TAKEN = {"": {"text", "kind", "category", "language", "contact", "location", "anonymous"}, "/messages": {"text"}}
 
 
 @pytest.mark.row("A26")

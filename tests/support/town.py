@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 
@@ -25,6 +25,9 @@ START = 30.0
 
 class Town:
     """One data folder and the process that serves it."""
+
+    running: ClassVar[set[Town]] = set()
+    """Those whose process has not ended: a test that fails leaves its own here."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
@@ -74,6 +77,7 @@ class Town:
                 stderr=log,
                 text=True,
             )
+        Town.running.add(self)
 
     def kill(self) -> None:
         """The end without warning."""
@@ -103,6 +107,7 @@ class Town:
         if self.process and self.process.stdout:
             self.process.stdout.close()
         self.process = None
+        Town.running.discard(self)
 
     def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `huiyin …` as an operator would."""
