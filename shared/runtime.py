@@ -136,6 +136,7 @@ async def opened(
             doors.update(wiring.doors)
             jobs.append(partial(outbox.run, bus))
             jobs.extend([pipeline.watch, *wiring.jobs])
+            jobs.extend(partial(follow, bus) for follow in wiring.followers)
             if wiring.timers:
                 loop = TimerLoop(service.name, wiring.timers, bus, pipeline, clock)
                 jobs.append(partial(_when, timers, loop.run))
@@ -157,7 +158,7 @@ async def opened(
         for member in members.values():
             await member.begin()
         yield Installation(app, health, members, settings, clock, timers)
-        health.stopping = True
+        health.ending.set()
 
 
 def _check(wiring: Wiring, pipeline: Pipeline) -> Callable[[], Awaitable[str | None]]:
@@ -266,7 +267,7 @@ async def serve(
         await asyncio.wait([waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         log("runtime").info("stopping")
-        installation.health.stopping = True
+        installation.health.ending.set()
         if stop.is_set():
             await installation.clock.sleep(settings.drain)
         public.should_exit = private.should_exit = True

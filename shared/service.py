@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from shared.bus.port import EventBus
 from shared.clock import Clock, Ids
 from shared.delivery.subscription import Context, Subscription, on
 from shared.events.envelope import Event
@@ -47,7 +48,8 @@ class Wiring:
     """A service put together.
 
     `documents` maps what a message key names (`Event.about`) to the collection its events are folded into.
-    `knows` gives the immutable knowledge current at the start of a batch. `jobs` run until they are cancelled.
+    `knows` gives the immutable knowledge current at the start of a batch. `jobs` run until they are cancelled, and so do
+    `followers`, which read the log without consuming it.
     `start` runs before the consumers, `ready` says why the service is not ready (None: it is).
     `stray` tells a person that nothing is at an address.
     """
@@ -58,6 +60,7 @@ class Wiring:
     doors: Mapping[tuple[str, str], Door] = field(default_factory=dict)
     timers: Sequence[Timer] = ()
     jobs: Sequence[Callable[[], Awaitable[None]]] = ()
+    followers: Sequence[Callable[[EventBus], Awaitable[None]]] = ()
     start: Callable[[], Awaitable[None]] | None = None
     ready: Callable[[], Awaitable[str | None]] | None = None
     stray: Teller | None = None

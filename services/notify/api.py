@@ -1,21 +1,26 @@
-"""HTTP of notify: what became of a case's deliveries, and sending one again. No contact data and no words in it."""
+"""HTTP of notify: what became of a case's deliveries, sending one again, and what happens live. No contact data and no
+words in it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from services.notify.channels.live import RELOAD, Listener, Live, sees, spoken
 from services.notify.domain import CaseDeliveries, Delivery, case_of
 from services.notify.handlers import replay
 from services.notify.store import Deliveries
 from shared.clock import Clock, Moment
 from shared.delivery.organisation import OrganisationCopy
-from shared.errors import NotFound
-from shared.http.access import Principal, requires
+from shared.errors import Busy, NotFound, Unavailable
+from shared.http.access import Principal, requires, still
+from shared.http.health import Health
 from shared.http.problems import problems
 from shared.store.documents import Decision, Kept
 
@@ -60,18 +65,25 @@ class DeliveryList(BaseModel):
     next: str | None = None
 
 
-def router(deliveries: Deliveries, organisation: OrganisationCopy, clock: Clock) -> APIRouter:
-    """The calls under `/v1/deliveries`."""
-    routes = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
+LIVE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    **problems(401, 403, 503),
+}
+
+CHECK = 5.0
+"""Seconds between two looks at whether a listener may still listen."""
+
+
+def router(deliveries: Deliveries, organisation: OrganisationCopy, live: Live, clock: Clock) -> APIRouter:
+    """The calls under `/v1/deliveries`, and `/v1/live`."""
+    routes = APIRouter(prefix="/v1", tags=["deliveries"])
 
     async def visible(case: CaseDeliveries, principal: Principal) -> bool:
-        if principal.scope.everything:
-            return True
         announced = await organisation.current()
         parents = {d.id: d.parent for d in announced.content.departments} if announced else {}
-        return _within(case.department, principal.scope.departments, parents)
+        return sees(principal.scope, case.department, parents)
 
-    @routes.get("", responses=problems(401, 403))
+    @routes.get("/deliveries", responses=problems(401, 403))
     async def list_deliveries(
         number: Annotated[str, Query(max_length=40)],
         principal: Annotated[Principal, Depends(requires("deliveries.read"))],
@@ -82,7 +94,7 @@ def router(deliveries: Deliveries, organisation: OrganisationCopy, clock: Clock)
             return DeliveryList(items=[])
         return DeliveryList(items=[DeliveryShown.of(delivery) for delivery in kept.value.deliveries])
 
-    @routes.post("/{id}/replay", responses=problems(401, 403, 404, 409))
+    @routes.post("/deliveries/{id}/replay", responses=problems(401, 403, 404, 409))
     async def replay_delivery(
         id: str, principal: Annotated[Principal, Depends(requires("deliveries.replay"))]
     ) -> DeliveryShown:
@@ -101,13 +113,48 @@ def router(deliveries: Deliveries, organisation: OrganisationCopy, clock: Clock)
             raise NotFound()
         return DeliveryShown.of(delivery)
 
+    @routes.get("/live", response_class=StreamingResponse, responses=LIVE)
+    async def listen(
+        request: Request, principal: Annotated[Principal, Depends(requires("cases.read"))]
+    ) -> StreamingResponse:
+        """What happens to the cases that one may see, from now on, as server-sent events.
+
+        `case` carries number, event, state, department, version and time, `reload` says that something was missed, and
+        `begin` is said once. The stream ends when the process stops, and when whoever listens may no longer.
+        """
+        health: Health = request.app.state.health
+        if health.stopping:
+            raise Busy(retry_after=5)
+        listener = live.join(principal.scope)
+
+        async def told() -> AsyncIterator[bytes]:
+            watching = asyncio.create_task(_watch(request, principal, listener, health))
+            try:
+                async for message in spoken(listener):
+                    yield message
+            finally:
+                watching.cancel()
+                live.leave(listener)
+
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
+
     return routes
 
 
-def _within(department: str | None, roots: frozenset[str], parents: Mapping[str, str | None]) -> bool:
-    """Whether a department lies in one of the subtrees."""
-    while department is not None:
-        if department in roots:
-            return True
-        department = parents.get(department)
-    return False
+async def _watch(request: Request, principal: Principal, listener: Listener, health: Health) -> None:
+    """End the stream with the process, or when the key or the session no longer allows it."""
+    while True:
+        try:
+            await asyncio.wait_for(health.ending.wait(), CHECK)
+            return listener.end()
+        except TimeoutError:
+            pass
+        try:
+            now = await still(request, "cases.read")
+        except Unavailable:
+            continue
+        if now is None:
+            return listener.end()
+        if now.scope != principal.scope:
+            return listener.end(RELOAD)

@@ -10,6 +10,7 @@ from services.notify.channels.channel import Channel, Stationery
 from services.notify.channels.digests import DigestSender
 from services.notify.channels.discard import DiscardChannel
 from services.notify.channels.letters import Letters
+from services.notify.channels.live import Live
 from services.notify.channels.maildir import MaildirChannel
 from services.notify.channels.sender import Sender
 from services.notify.channels.smtp import Relay, SmtpChannel
@@ -51,6 +52,7 @@ def build(platform: Platform) -> Wiring:
     deliveries, digests = Deliveries(platform.store, clock), Digests(platform.store, clock)
     organisation = OrganisationCopy(platform.store, clock)
     channel = channel_of(settings, platform)
+    live = Live(organisation, clock)
     letters = Letters(platform.settings.link_base, settings.language)
     gatherer = DigestSender(deliveries, digests, letters, channel, clock, settings.retries)
     sender = Sender(deliveries, gatherer, letters, channel, platform.vault, organisation, clock, settings.retries)
@@ -64,10 +66,11 @@ def build(platform: Platform) -> Wiring:
         await organisation.current()
 
     return Wiring(
-        router=router(deliveries, organisation, clock),
+        router=router(deliveries, organisation, live, clock),
         documents={"case": deliveries, "organisation": organisation.documents},
         knows=knows,
         jobs=(sender.run,),
+        followers=(live.follow,),
         start=start,
         ready=organisation.ready,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -251,3 +251,12 @@ ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-
 def valid_address(address: object) -> bool:
     """Whether it is one plain ASCII mailbox: no spaces, line breaks, quotes, lists or display names."""
     return isinstance(address, str) and len(address) <= 254 and ADDRESS.fullmatch(address) is not None
+
+
+def within(department: str | None, roots: frozenset[str], parents: Mapping[str, str | None]) -> bool:
+    """Whether a department lies in one of the subtrees."""
+    while department is not None:
+        if department in roots:
+            return True
+        department = parents.get(department)
+    return False

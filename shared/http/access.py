@@ -27,7 +27,7 @@ from shared.store.port import DocumentStore
 
 __all__ = [
     "COLLECTIONS", "FRESH", "KEYS", "PERMISSIONS", "PUBLIC", "REMEMBERED", "ROLES", "Access", "Principal", "Scope",
-    "SignedIn", "caller", "operated", "requires", "session_of", "undeclared_routes",
+    "SignedIn", "caller", "operated", "requires", "session_of", "still", "undeclared_routes",
 ]  # fmt: skip
 
 COLLECTIONS = (KEYS, PEOPLE, SESSIONS)
@@ -156,6 +156,16 @@ def own_origin(request: Request) -> bool:
 def same_secret(told: str, secret: str) -> bool:
     """Compared in constant time, on bytes: text that is not ASCII is no reason to fail."""
     return hmac.compare_digest(told.encode(errors="replace"), secret.encode())
+
+
+async def still(request: Request, permission: str) -> Principal | None:
+    """Who is calling, looked up again, for calls that last; None if they may no longer. Raises `Unavailable`."""
+    request.scope.pop("huiyin.session", None)
+    try:
+        principal = await caller(request)
+    except NotAuthorised:
+        return None
+    return principal if principal is not None and principal.may(permission) else None
 
 
 @cache

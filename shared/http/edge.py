@@ -123,6 +123,7 @@ def build_app(
         responses=problems(*ANYWHERE),
     )
     app.state.access = access
+    app.state.health = health
     app.include_router(health.router())
     for router in routers:
         app.include_router(router)

@@ -33,10 +33,14 @@ class Readiness(BaseModel):
 
 @dataclass
 class Health:
-    """What readiness depends on. `stopping` is set at the first sign of the end."""
+    """What readiness depends on. `ending` is set at the first sign of the end; whatever streams ends then."""
 
     checks: dict[str, Check] = field(default_factory=dict)
-    stopping: bool = False
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def stopping(self) -> bool:
+        return self.ending.is_set()
 
     async def reasons(self) -> dict[str, str]:
         """Why the process is not ready; empty when it is."""

@@ -341,7 +341,7 @@ async def test_readiness_says_why_not(behind: Behind, client: httpx2.AsyncClient
     answer = await client.get("/ready")
     assert answer.json()["reasons"] == {"routing": "the check failed: RuntimeError"}
     behind.health.checks.clear()
-    behind.health.stopping = True
+    behind.health.ending.set()
     assert (await client.get("/ready")).status_code == 503
     assert (await client.get("/live")).status_code == 200
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from services.notify.api import router
+from services.notify.channels.live import Live
 from shared.errors import Problem
 from shared.http.access import COLLECTIONS, Access
 from shared.store.sqlite import SqliteStore
@@ -50,7 +51,8 @@ async def desk(office: Office, tmp_path: Path) -> AsyncIterator[Desk]:
     store = await SqliteStore.open(tmp_path / "access.db", COLLECTIONS, office.clock)
     app = FastAPI()
     app.state.access = access = Access(store, office.ids, office.clock)
-    app.include_router(router(office.deliveries, office.organisation, office.clock))
+    live = Live(office.organisation, office.clock)
+    app.include_router(router(office.deliveries, office.organisation, live, office.clock))
 
     @app.exception_handler(Problem)
     async def told(request: Request, problem: Problem) -> JSONResponse:
