@@ -178,7 +178,7 @@ async def test_the_list_to_do_can_be_widened_to_everybodys(town: Town) -> None:
     await town.post(number, "acceptance", 1, colleague)
     text = await page(town, who)
     assert numbers(text) == []
-    widened = await town.client.get(chips(text)["Mine and nobody’s"], headers=who)
+    widened = await town.client.get(chips(text)["Mine and unassigned"], headers=who)
     assert numbers(widened.text) == [number]
 
 
