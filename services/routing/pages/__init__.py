@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from services.routing.domain.organisation import Organisation
 from services.routing.handlers import Desk, Foreteller, Likeness
-from services.routing.pages import case, me, people, phone, queue, sign_in
+from services.routing.pages import bulk, case, me, people, phone, queue, sign_in
 from services.routing.pages.frame import Frame
 from services.routing.store import Cases
 from shared.errors import NotFound
@@ -28,6 +28,7 @@ def router(
     frame = Frame(organisation, clock)
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(tell_by(frame.tell))])
     routes.include_router(queue.router(cases, desk, frame))
+    routes.include_router(bulk.router(cases, desk, frame))
     routes.include_router(case.router(cases, desk, likeness, frame, clock))
     for pages in (sign_in, me, people):
         routes.include_router(pages.router(access, frame))

@@ -11,8 +11,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from services.routing.handlers import Desk, Found
+from services.routing.pages.bulk import TOGETHER
 from services.routing.pages.frame import Frame
 from services.routing.pages.lists import BANDS, LISTS, Asked, Worker, bands
+from services.routing.pages.moving import FORMS
 from services.routing.pages.rows import Row, Rows
 from services.routing.store import Cases, Selection
 from shared.clock import valid_number
@@ -97,9 +99,16 @@ def router(cases: Cases, desk: Desk, frame: Frame) -> APIRouter:
             too_short=page.too_short,
             filters=_filters(asked, frame, language),
             options=_options(frame, principal, language),
+            departments=[(id, getattr(each.label, language)) for id, each in frame.organisation.departments.items()],
             department=_only(principal, frame, language),
             after=page.next,
+            together=[move for move in TOGETHER if found and principal.may(FORMS[move].permission)],
         )
+
+    @routes.get("/desk/shortcuts")
+    async def shortcuts(request: Request, principal: Principal = Depends(reads)) -> HTMLResponse:
+        """Every key and what it does."""
+        return frame.page(request, principal, "shortcuts.html", "")
 
     @routes.get("/desk/rows/{number}")
     async def row(request: Request, number: str, principal: Principal = Depends(reads)) -> HTMLResponse:
@@ -161,7 +170,8 @@ def _filters(asked: Asked, frame: Frame, language: Language) -> list[tuple[str, 
 
 
 def _options(frame: Frame, principal: Principal, language: Language) -> Mapping[str, Sequence[Option]]:
-    """What can be chosen under "add a filter"; only departments that one may see. Words None: the catalogue has them."""
+    """What can be chosen under "add a filter"; only departments that one may see. Where words are empty, the catalogue
+    has them."""
     organisation = frame.organisation
     seen = set(organisation.departments)
     if not principal.scope.everything:
