@@ -68,25 +68,37 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+POOL = 4096
+"""Bytes of entropy taken from the machine at once: each call lets go of Python's global lock, and has to win it back."""
+
+
 class SystemIds:
-    """Ids from the machine's entropy."""
+    """Ids from the machine's entropy. No byte is used twice; not for use across a fork."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._pool = b""
+        self._used = 0
 
     def document(self) -> str:
         millis = int(self._clock.now().timestamp() * 1000)
-        return base32((millis << 80) | int.from_bytes(os.urandom(10)), 26)
+        return base32((millis << 80) | int.from_bytes(self.token(10)), 26)
 
     def number(self, day: date) -> str:
-        digits = f"{day.isoformat().replace('-', '')}{int.from_bytes(os.urandom(8)) % 100_000_000:08d}"
+        digits = f"{day.isoformat().replace('-', '')}{int.from_bytes(self.token(8)) % 100_000_000:08d}"
         return f"{digits[:8]}-{digits[8:]}-{check_digit(digits)}"
 
     def code(self) -> str:
-        return base32(int.from_bytes(os.urandom(17)) >> 6, 26)
+        return base32(int.from_bytes(self.token(17)) >> 6, 26)
 
     def token(self, size: int) -> bytes:
-        return os.urandom(size)
+        if size > POOL:
+            return os.urandom(size)
+        start, end = self._used, self._used + size
+        if end > len(self._pool):
+            self._pool, start, end = os.urandom(POOL), 0, size
+        self._used = end
+        return self._pool[start:end]
 
     def jitter(self) -> float:
         return random.random()  # noqa: S311 (spreading retries, not a secret)

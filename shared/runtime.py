@@ -155,6 +155,7 @@ async def opened(
         gc.collect()
         gc.freeze()  # what is there now stays to the end, and is not looked through again
         gc.set_threshold(YOUNG, 20, 50)
+        gc.enable()
         for member in members.values():
             await member.begin()
         yield Installation(app, health, members, settings, clock, timers)

@@ -294,6 +294,10 @@ class Tables:
 
         for place, row in enumerate(rows):
             collection, kind = row.change.collection, type(row.change)
+            places = together.get((collection, kind))
+            if places is not None and len(together) == 1 and row.change.id not in places:  # mostly more of the same
+                places[row.change.id] = place
+                continue
             others = [key for key in together if key[0] == collection]
             unique = self._tables[collection].collection.unique
             if any(row.change.id in together[key] or (unique and key[1] is not kind) for key in others):

@@ -70,7 +70,9 @@ class Vault:
 
     def digest(self, purpose: str, data: bytes) -> str:
         """HMAC-SHA-256 of `data` in hex, under a key of this purpose's own. For look-ups by what must not be stored."""
-        return hmac.digest(self._chest.purpose(purpose), data, "sha256").hex()
+        keyed = self._chest.purpose(purpose).copy()
+        keyed.update(data)
+        return keyed.hexdigest()
 
     async def close(self) -> None:
         """Stop making keys ahead, for every service that holds this vault. The store stays open."""
@@ -86,7 +88,7 @@ class _Chest:
         self._clock = clock
         self._kek = kek
         self._wrapping = Wrapping(kek)
-        self._purposes: dict[str, bytes] = {}
+        self._purposes: dict[str, hmac.HMAC] = {}
         self._recent: OrderedDict[str, tuple[float, Ring]] = OrderedDict()
         self.blocks = Blocks(store, self._wrapping, ids)
 
@@ -117,11 +119,13 @@ class _Chest:
                 self._remember(found[name], now + FRESH)
         return found
 
-    def purpose(self, purpose: str) -> bytes:
-        key = self._purposes.get(purpose)
-        if key is None:
-            key = self._purposes[purpose] = key_file.derive(self._kek, f"digest/{purpose}")
-        return key
+    def purpose(self, purpose: str) -> hmac.HMAC:
+        """To be copied. `hmac.digest` would let go of Python's global lock for the little there is to do."""
+        keyed = self._purposes.get(purpose)
+        if keyed is None:
+            key = key_file.derive(self._kek, f"digest/{purpose}")
+            keyed = self._purposes[purpose] = hmac.new(key, digestmod="sha256")
+        return keyed
 
     def _remember(self, ring: Ring, until: float) -> None:
         self._recent[ring.name] = (until, ring)

@@ -60,7 +60,8 @@ async def loop(folder: Path) -> float:
     connection = sqlite3.connect(folder / "loop.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("CREATE TABLE feedback(id TEXT PRIMARY KEY, number TEXT UNIQUE, code TEXT UNIQUE, body TEXT)")
+    connection.execute("CREATE TABLE feedback(id TEXT PRIMARY KEY, number TEXT, code TEXT UNIQUE, body TEXT)")
+    connection.execute("CREATE INDEX numbers ON feedback(number)")  # a number drawn twice would have to be drawn again
     connection.execute("CREATE TABLE outbox(seq INTEGER PRIMARY KEY, event TEXT UNIQUE, value BLOB)")
     lines = [body(serial) for serial in range(LINES)]
     started = time.monotonic()

@@ -7,22 +7,15 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from shared.bus.table import ends_of
 from shared.clock import parse_rfc3339
 from tests.bench.accept import bare
 from tests.bench.batch import send
 from tests.bench.bodies import WITH_ADDRESS
 from tests.bench.measures import Measure, of_rounds
-from tests.bench.served import EVERYTHING, INTAKE, Process, running, town, until
+from tests.bench.served import EVERYTHING, INTAKE, Process, on_the_log, running, town, until
 
 EVENTS = 2 + WITH_ADDRESS
 """Events of a feedback when all is done: received, routed, and sent where there is an address."""
-
-
-def on_the_log(data: Path) -> int:
-    """Events on the log."""
-    with closing(sqlite3.connect(f"file:{data}/log.db?mode=ro", uri=True)) as connection:
-        return sum(ends_of(connection).values())
 
 
 def done(process: Process, events: int) -> bool:

@@ -6,15 +6,18 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from shared.bus.table import ends_of
 
 HUIYIN = str(Path(sys.executable).with_name("huiyin"))
 EVERYTHING = (HUIYIN, "serve")
@@ -83,6 +86,20 @@ def until(condition: Callable[[], bool], every: float = 0.1) -> None:
     while not condition():
         assert time.monotonic() < end, "it takes too long"
         time.sleep(every)
+
+
+def on_the_log(data: Path) -> int:
+    """Events on the log."""
+    with closing(sqlite3.connect(f"file:{data}/log.db?mode=ro", uri=True)) as connection:
+        return sum(ends_of(connection).values())
+
+
+def settle(process: Process) -> None:
+    """Wait until the process has nothing left to publish or to read."""
+    before = -1
+    while any(service["lag"] for service in process.ask("/control/lag").values()) or before != on_the_log(process.data):
+        before = on_the_log(process.data)
+        time.sleep(0.7)
 
 
 def town(folder: Path) -> Path:
