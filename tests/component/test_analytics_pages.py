@@ -83,7 +83,7 @@ async def test_staff_see_the_same_page_in_full_and_are_told_so(office: Office) -
     await office.told(weeks(office, 9))
     key = await office.key()
     async with office.client() as client:
-        public = await page(client, "/insights?lang=zh&days=365")
+        assert "您已登录" not in await page(client, "/insights?lang=zh&days=365")
         full = await page(client, "/insights?lang=zh&days=365", **key)
         assert "您已登录" in full
         assert "最久" in full
