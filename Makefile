@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check web bench bench-long events pictures clean
+.PHONY: help run test check web bench bench-long simulate mutations powercut events pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,15 @@ bench-long: $(STAMP) ## cost and memory at a million stored
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
+
+simulate: $(STAMP) ## live through histories of all four services in virtual time; `make simulate SEEDS=20000` for a night
+	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),300)
+
+mutations: $(STAMP) ## make deliberate mistakes and see that the simulation catches each
+	.venv/bin/python -m tests.simulation --mutations --seeds $(or $(SEEDS),300)
+
+powercut: $(STAMP) ## cut the power of the SQLite files 3,000 times (needs a C compiler)
+	.venv/bin/python -m tests.power --cuts $(or $(CUTS),3000)
 
 pictures: $(STAMP) $(BUILT) ## take the pictures of the README from the running program with the sample (needs chromium)
 	.venv/bin/python -m tests.support.pictures

@@ -7,9 +7,10 @@ a bar of one half asks for a lead of one point.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from operator import add
 
@@ -57,7 +58,7 @@ class Classifier:
             {start: tuple(words) for start, words in chinese.items()},
             {start: tuple(forms) for start, forms in english.items()},
             {word: tuple(categories) for word, categories in speaks_for.items()},
-            {word: frozenset(other for other in speaks_for if _part(word, other)) for word in speaks_for},
+            _containing(speaks_for),
             tuple(sorted(areas, key=lambda area: -len(area[0]))),
         )
 
@@ -124,9 +125,16 @@ class Classifier:
         )
 
 
-def _part(word: str, other: str) -> bool:
-    """Whether a keyword is part of another: of its characters in Chinese, of its words in English."""
-    return len(word) < len(other) and (f" {word} " in f" {other} " if word.isascii() else word in other)
+def _containing(words: Collection[str]) -> dict[str, frozenset[str]]:
+    """For each keyword those that it is part of: of their characters in Chinese, of their words in English."""
+    containing: dict[str, set[str]] = {word: set() for word in words}
+    for word in words:
+        units, glue = (word.split(" "), " ") if word.isascii() else (list(word), "")
+        for start, end in itertools.combinations(range(len(units) + 1), 2):
+            part = glue.join(units[start:end])
+            if part != word and part in containing and part.isascii() == word.isascii():
+                containing[part].add(word)
+    return {word: frozenset(others) for word, others in containing.items()}
 
 
 def forms_of(word: str) -> set[str]:

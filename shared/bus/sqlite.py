@@ -21,7 +21,7 @@ from shared.bus.tail import Tail
 from shared.clock import Clock
 from shared.errors import Unavailable
 from shared.events.envelope import Envelope
-from shared.sqlite import SqliteFile
+from shared.sqlite import OpenFile, SqliteFile
 from shared.telemetry.logs import log
 
 SAVE = 1.0
@@ -72,9 +72,9 @@ class SqliteBus(EventBus):
     """The log of the one process that has the data folder."""
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock) -> SqliteBus:
+    async def open(cls, path: Path, clock: Clock, open_file: OpenFile = SqliteFile.open) -> SqliteBus:
         """Create the log or go on with it. Raises `Misconfigured`."""
-        file: SqliteFile[Item, dict[int, int]] = await SqliteFile.open(path, create, apply)
+        file: SqliteFile[Item, dict[int, int]] = await open_file(path, create, apply)
         bus = cls(file, clock)
         bus._ends = await file.read(ends_of)
         for name, partition, following in await file.read(positions):

@@ -5,7 +5,7 @@ event loop is busy. So what runs here handles many rows with one statement and b
 """
 
 from shared.sqlite.connection import Connection, chunks, put
-from shared.sqlite.file import SqliteFile
+from shared.sqlite.file import OpenFile, SqliteFile
 from shared.sqlite.lock import FolderLock
 
-__all__ = ["Connection", "FolderLock", "SqliteFile", "chunks", "put"]
+__all__ = ["Connection", "FolderLock", "OpenFile", "SqliteFile", "chunks", "put"]

@@ -7,12 +7,12 @@ import contextlib
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from shared.errors import Unavailable
 from shared.sqlite.connection import Connection, connect, error_code, is_outage, prepare
@@ -246,3 +246,7 @@ class SqliteFile(Generic[Item, Result]):
             with contextlib.suppress(sqlite3.Error):  # else the write-ahead log is read at the next start
                 self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._writing.close()
+
+
+OpenFile = Callable[[Path, Callable[[Connection], None], Callable[..., Any]], Awaitable[SqliteFile[Any, Any]]]
+"""How an adapter gets its file: `SqliteFile.open`, or what keeps the same promises."""

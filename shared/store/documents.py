@@ -7,6 +7,7 @@ attribute, if it has one, is what the document waits for.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -34,6 +35,13 @@ from shared.store.port import (
 from shared.telemetry.tracing import current_traceparent
 
 T = TypeVar("T")
+
+
+@functools.cache
+def _codec(shape: type[T]) -> TypeAdapter[T]:
+    """Made once for each shape: that takes longer than a thousand values."""
+    return TypeAdapter(shape)
+
 
 TRIES = 8
 """How often a lost guard is decided again before the caller is told to come back."""
@@ -66,7 +74,7 @@ class Documents(Generic[T]):
     ) -> None:
         self.collection = collection
         self._store = store
-        self._codec: TypeAdapter[T] = TypeAdapter(shape)
+        self._codec: TypeAdapter[T] = _codec(shape)  # type: ignore[arg-type]  # a type is hashable
         self._clock = clock
         self._source = source
 

@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 from shared.clock import Clock, parse_rfc3339, rfc3339
 from shared.errors import NotDeclared
 from shared.events.envelope import Envelope
-from shared.sqlite import Connection, SqliteFile
+from shared.sqlite import Connection, OpenFile, SqliteFile
 from shared.store import words
 from shared.store.port import Change, Collection, Document, DocumentStore, Outcome, Page, Query
 from shared.store.questions import DOCUMENT, array, cursor_after, page, tally
@@ -37,14 +37,17 @@ class SqliteStore(DocumentStore):
     """One service's documents in one file."""
 
     @classmethod
-    async def open(cls, path: Path, collections: Sequence[Collection], clock: Clock) -> SqliteStore:
+    async def open(
+        cls, path: Path, collections: Sequence[Collection], clock: Clock, open_file: OpenFile = SqliteFile.open
+    ) -> SqliteStore:
         """Create the file or bring its indexes up to what is declared. Raises `Misconfigured`.
 
-        Tables that are no longer declared stay. The file needs no clock: callers say what time it is.
+        Tables that are no longer declared stay. The file needs no clock: callers say what time it is. `open_file` is
+        how the simulation puts a file without threads in its place.
         """
         del clock
         tables = Tables(collections)
-        return cls(tables, await SqliteFile.open(path, tables.create, _Writer(tables)))
+        return cls(tables, await open_file(path, tables.create, _Writer(tables)))
 
     def __init__(self, tables: Tables, file: SqliteFile[Item, list[Outcome]]) -> None:
         self._tables = tables

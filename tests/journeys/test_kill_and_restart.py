@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.checker import check
+from tests.support.checker import check_folder
 from tests.support.eventually import eventually
 from tests.support.town import Town
 
@@ -86,7 +86,7 @@ async def test_a_death_at_a_failpoint_loses_nothing_and_tells_nothing_twice(tmp_
     assert (await town.figures())["total"] == REQUESTS
     assert town.stop() == 0
     ids = {key: receipt["id"] for key, receipt in client.told.items()}
-    assert check(town.data, ids, REQUESTS, client.secrets) == []
+    assert check_folder(town.data, ids, REQUESTS, client.secrets) == []
 
 
 def acknowledged(town: Town) -> Counter[str]:
@@ -154,4 +154,4 @@ async def test_an_import_that_was_killed_and_run_again_has_every_row_once(tmp_pa
         cursor = page["next"]
     assert len(numbers) == len(set(numbers)) == rows
     assert town.stop() == 0
-    assert check(town.data, {}, rows) == []
+    assert check_folder(town.data, {}, rows) == []

@@ -16,7 +16,7 @@ import pytest
 from services.sample.mark import Mark, is_unfinished, write_mark
 from services.sample.script import read_messages, read_steps
 from shared.events.routing import State
-from tests.support.checker import check
+from tests.support.checker import check_folder
 from tests.support.eventually import eventually
 from tests.support.town import Town
 
@@ -144,7 +144,7 @@ async def test_a_sample_that_was_killed_in_the_middle_is_the_same_sample(new: Ca
     assert await series(town) == expected
     assert town.stop() == 0
     total = len(list(read_messages(ENDS_AT)))
-    assert check(town.data, {}, total) == []
+    assert check_folder(town.data, {}, total) == []
     steps = read_steps(ENDS_AT)
     said = {id for id, type, _ in events(town) if type.startswith("feedback.")}
     staff = {

@@ -1,51 +1,82 @@
-"""An independent checker: reads the files of a stopped installation with its own SQL and says what is not true.
+"""An independent checker: reads what an installation keeps with its own SQL and says what is not true.
 
 It imports nothing of the product, so it cannot share its mistakes. The invariants are those of the fault matrix.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 SERVICES = ("intake", "routing", "notify", "analytics")
+SPOKEN = {"case.awaiting-citizen", "case.answered", "case.closed"}
+STEPS: dict[str, set[str]] = {
+    "received": {"triage", "routed"},
+    "triage": {"routed", "withdrawn"},
+    "returned": {"routed", "withdrawn"},
+    "routed": {"accepted", "returned", "routed", "withdrawn"},
+    "accepted": {"in-progress", "awaiting-citizen", "answered", "returned", "routed", "withdrawn"},
+    "in-progress": {"awaiting-citizen", "answered", "returned", "routed", "withdrawn"},
+    "awaiting-citizen": {"in-progress", "routed", "withdrawn"},
+    "answered": {"closed", "in-progress", "routed", "withdrawn"},
+    "closed": {"in-progress"},
+    "withdrawn": set(),
+}
+"""State → where it may lead, written down again from the architecture's table."""
+
 DIMENSIONS = ("channel", "kind", "category", "department", "area", "state")
 
 
-def _rows(data: Path, name: str, sql: str) -> Iterator[tuple[Any, ...]]:
-    connection = sqlite3.connect(f"file:{data / name}.db?mode=ro", uri=True)
-    try:
-        yield from connection.execute(sql)
-    finally:
-        connection.close()
+Rows = Callable[[str, str], Iterable[tuple[Any, ...]]]
+"""What a file of the installation (`intake`, `log`, …) answers to a question in SQL."""
 
 
-def _documents(data: Path, service: str, collection: str) -> dict[str, dict[str, Any]]:
-    return {id: json.loads(body) for id, body in _rows(data, service, f'SELECT id, body FROM "{collection}"')}
+def rows_of(data: Path) -> Rows:
+    """The files of a stopped installation's data folder, opened read-only."""
+
+    def rows(name: str, sql: str) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(f"file:{data / name}.db?mode=ro", uri=True)) as connection:
+            return connection.execute(sql).fetchall()
+
+    return rows
+
+
+def _documents(rows: Rows, service: str, collection: str) -> dict[str, dict[str, Any]]:
+    return {id: json.loads(body) for id, body in rows(service, f'SELECT id, body FROM "{collection}"')}
 
 
 class Findings(list[str]):
     """What is not true, each line with an example."""
 
 
-def check(data: Path, accepted: dict[str, str], tried: int, secrets: Iterable[str] = ()) -> Findings:
-    """All invariants. `accepted`: idempotency key → case id that a client was told; `tried`: keys that were sent;
-    `secrets`: marked values that may stand nowhere but in `mail/` and `keys/`."""
-    found = Findings()
-    log = list(_rows(data, "log", "SELECT partition, offset, key, headers, value FROM log ORDER BY partition, offset"))
-    events = [(p, o, k, json.loads(h), json.loads(v)) for p, o, k, h, v in log]
-    feedback = _documents(data, "intake", "feedback")
-    cases = _documents(data, "routing", "cases")
-    _requests(found, accepted, tried, feedback, cases)
-    _outboxes(found, data)
-    first = _log(found, events, {"/intake": feedback, "/routing": cases})
-    _folds(found, data, first, cases)
-    _figures(found, data, cases)
+def check_folder(data: Path, accepted: dict[str, str], tried: int, secrets: Iterable[str] = ()) -> Findings:
+    """`check` of a stopped installation, and of its files: `secrets` are marked values that may stand nowhere but in
+    `mail/` and `keys/`."""
+    found = check(rows_of(data), accepted, tried)
     _secrets(found, data, secrets)
+    return found
+
+
+def check(rows: Rows, accepted: dict[str, str], tried: int, in_order: bool = True) -> Findings:
+    """All invariants. `accepted`: idempotency key → case id that a client was told; `tried`: keys that were sent;
+    `in_order`: nobody but the services has written to the log, so that it has to be in order."""
+    found = Findings()
+    log = list(rows("log", "SELECT partition, offset, key, headers, value FROM log ORDER BY partition, offset"))
+    events = [(p, o, k, json.loads(h), json.loads(v)) for p, o, k, h, v in log]
+    feedback = _documents(rows, "intake", "feedback")
+    cases = _documents(rows, "routing", "cases")
+    _requests(found, accepted, tried, feedback, cases)
+    _outboxes(found, rows)
+    first = _log(found, events, {"/intake": feedback, "/routing": cases}, in_order)
+    _folds(found, rows, first, cases)
+    _moves(found, first)
+    _keys(found, feedback)
+    _figures(found, rows, cases)
     return found
 
 
@@ -59,55 +90,97 @@ def _requests(found: Findings, accepted: dict[str, str], tried: int, feedback: A
         found.append(f"I3: {len(feedback)} feedback and {len(cases)} cases of {tried} requests")
 
 
-def _outboxes(found: Findings, data: Path) -> None:
+def _outboxes(found: Findings, rows: Rows) -> None:
     for service in SERVICES:
-        ((waiting,),) = _rows(data, service, "SELECT count(*) FROM _outbox")
+        ((waiting,),) = rows(service, "SELECT count(*) FROM _outbox")
         if waiting:
             found.append(f"I4: {waiting} events wait in the outbox of {service}")
 
 
-def _log(found: Findings, events: Any, emitters: dict[str, Any]) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
+def _log(
+    found: Findings, events: Any, emitters: dict[str, Any], in_order: bool
+) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
     """The first occurrence of every event, in the order of the log; checks I5 and I6."""
     places: dict[str, set[int]] = {}
-    last: Counter[tuple[str, str]] = Counter()
+    sequences: dict[tuple[str, str], list[int]] = {}
     first = []
-    for partition, offset, key, headers, value in events:
+    for partition, _, key, headers, value in events:
         places.setdefault(key, set()).add(partition)
-        emitter = (headers["ce_source"], headers["ce_subject"])
-        sequence = int(headers["ce_sequence"])
-        if sequence > last[emitter] + 1:
-            found.append(f"I6: {headers['ce_id']} at {partition}/{offset} comes before its predecessor")
-        if sequence == last[emitter] + 1:
-            last[emitter] = sequence
+        numbers = sequences.setdefault((headers["ce_source"], headers["ce_subject"]), [])
+        if (sequence := int(headers["ce_sequence"])) not in numbers:
+            numbers.append(sequence)
             first.append((key, headers, value))
     if any(len(partitions) > 1 for partitions in places.values()):
         found.append("I6: a case is in two partitions")
+    for (source, id), numbers in sequences.items():
+        if in_order and numbers != sorted(numbers):
+            found.append(f"I6: the events of {source}/{id} lie in the order {numbers}")
+        if sorted(numbers) != list(range(1, len(numbers) + 1)):
+            found.append(f"I5: of {source}/{id} the log has only the events {sorted(numbers)}")
     for source, documents in emitters.items():
         for id, body in documents.items():
-            if last[source, id] != body["sequence"]:
-                found.append(f"I5: {source}/{id} emitted {body['sequence']}, the log has {last[source, id]}")
-        phantoms = [id for (s, id) in last if s == source and id not in documents and id != "organisation"]
+            if len(sequences.get((source, id), [])) != body["sequence"]:
+                found.append(f"I5: {source}/{id} emitted {body['sequence']} events, the log has other ones")
+        phantoms = [id for (s, id) in sequences if s == source and id not in documents and id != "organisation"]
         if phantoms:
             found.append(f"I5: the log has events of {phantoms[0]}, which {source} does not know")
     return first
 
 
-def _folds(found: Findings, data: Path, first: Any, cases: Any) -> None:
-    views, counted = _documents(data, "intake", "views"), _documents(data, "analytics", "cases")
-    folded: dict[str, dict[str, Any]] = {}
+def _folds(found: Findings, rows: Rows, first: Any, cases: Any) -> None:
+    """I7: every service has a case as the last event of it says; and every word of a citizen had one effect."""
+    views, counted = _documents(rows, "intake", "views"), _documents(rows, "analytics", "cases")
+    last: dict[str, tuple[int, dict[str, Any]]] = {}
+    said: Counter[str] = Counter()
+    heard: Counter[str] = Counter()
+    told: Counter[str] = Counter()
     for key, headers, value in first:
-        if headers["ce_source"] == "/routing" and key != "organisation":
-            folded[key] = {"state": value["to"], "department": value["department"]}
-    for id, expected in folded.items():
+        kind, sequence = headers["ce_type"], int(headers["ce_sequence"])
+        if kind.startswith("case."):
+            if sequence > last.get(key, (0, {}))[0]:
+                last[key] = (sequence, {"state": value["to"], "department": value["department"]})
+            heard[key] += value["actor"]["kind"] == "citizen"
+            told[key] += kind in SPOKEN and value.get("text") is not None
+        elif kind.startswith("feedback.") and kind != "feedback.received":
+            said[key] += 1
+    for id, (_, expected) in last.items():
         for name, documents in (("routing", cases), ("intake", views), ("analytics", counted)):
             body = documents.get(id, {})
             if {field: body.get(field) for field in expected} != expected:
                 found.append(f"I7: {name} has {id} otherwise than the log")
+        if said[id] != heard[id]:
+            found.append(f"I7: {said[id]} words of the citizen of {id} had {heard[id]} effects")
+        if told[id] != len(views.get(id, {}).get("messages", ())):
+            found.append(f"I7: the citizen of {id} was told {told[id]} things and sees others")
 
 
-def _figures(found: Findings, data: Path, cases: Any) -> None:
+def _moves(found: Findings, first: Any) -> None:
+    """I10 and I19: every timer fired once, and every step is one that the state allows."""
+    fired: Counter[tuple[str, str, int]] = Counter()
+    state: dict[str, str] = {}
+    for key, _, value in sorted((event for event in first if event[1]["ce_type"].startswith("case.")), key=_sequence):
+        if value["from"] != state.get(key, "received"):
+            found.append(f"I19: {key} went from {value['from']} while it was {state.get(key, 'received')}")
+        if value["to"] != value["from"] and value["to"] not in STEPS[value["from"]]:
+            found.append(f"I19: {key} went from {value['from']} to {value['to']}")
+        state[key] = value["to"]
+        if "timer" in value:
+            fired[key, value["timer"], value["revision"]] += 1
+    found.extend(f"I10: {timer} of {key} fired {n} times" for (key, timer, _), n in fired.items() if n > 1)
+
+
+def _sequence(event: Any) -> int:
+    return int(event[1]["ce_sequence"])
+
+
+def _keys(found: Findings, feedback: Any) -> None:
+    names = Counter(body["text"]["key"] for body in feedback.values())
+    found.extend(f"two cases share the key {name}" for name, n in names.items() if n > 1)
+
+
+def _figures(found: Findings, rows: Rows, cases: Any) -> None:
     sums: Counter[tuple[str, str]] = Counter()
-    for body in _documents(data, "analytics", "deltas").values():
+    for body in _documents(rows, "analytics", "deltas").values():
         for cell, n in body["deltas"].items():
             _, dimension, value = cell.split("|", 2)
             sums[dimension, value] += n
