@@ -65,8 +65,15 @@ class DeliveryList(BaseModel):
     next: str | None = None
 
 
+EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {"event": {"enum": ["begin", "case", "reload"]}, "data": {"type": "string"}},
+}
+"""What OpenAPI says of one event of the stream."""
+
 LIVE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    200: {"content": {"text/event-stream": {"schema": EVENT}}},
     **problems(401, 403, 503),
 }
 
