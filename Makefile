@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check web bench bench-long simulate mutations powercut events pictures clean
+.PHONY: help run test check web bench bench-long simulate mutations powercut chaos events pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ bench: $(STAMP) ## measure against bounds of the same run; `make bench ONLY="B1 
 
 bench-long: $(STAMP) ## cost and memory at a million stored
 	.venv/bin/python -m tests.bench B6 --long
+
+chaos: $(STAMP) ## kill, pause and starve a real process under load, and see whether it kept its word; `make chaos SEEDS=10 SECONDS=20`
+	@$(COMPILE)
+	.venv/bin/python -m tests.chaos --seeds $(or $(SEEDS),3) --seconds $(or $(SECONDS),20)
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
