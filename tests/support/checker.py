@@ -14,6 +14,15 @@ from pathlib import Path
 from typing import Any
 
 SERVICES = ("intake", "routing", "notify", "analytics")
+HEARD = {
+    ("case.supplemented", None),
+    ("case.reopened", None),
+    ("case.withdrawn", None),
+    ("case.resumed", "message"),
+    ("case.closed", "rated"),
+}
+"""What a citizen's word becomes: an event and, where it has one, its cause; None: whatever the cause."""
+
 SPOKEN = {"case.awaiting-citizen", "case.answered", "case.closed"}
 STEPS: dict[str, set[str]] = {
     "received": {"triage", "routed"},
@@ -139,7 +148,7 @@ def _folds(found: Findings, rows: Rows, first: Any, cases: Any) -> None:
         if kind.startswith("case."):
             if sequence > last.get(key, (0, {}))[0]:
                 last[key] = (sequence, {"state": value["to"], "department": value["department"]})
-            heard[key] += value["actor"]["kind"] == "citizen"
+            heard[key] += (kind, value.get("cause")) in HEARD or (kind, None) in HEARD
             told[key] += kind in SPOKEN and value.get("text") is not None
         elif kind.startswith("feedback.") and kind != "feedback.received":
             said[key] += 1
