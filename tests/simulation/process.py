@@ -120,15 +120,18 @@ class HostileLog(EventBus):
             there.append(envelope)
             if (late := self._held.get(envelope.key)) is not None and self._random.random() < 0.5:
                 there.append(self._held.pop(late.key))
-        await self._bus.publish(there)
-        for envelope in envelopes:
-            self.written.setdefault(envelope.id, self._now())
+        await self._append(there)
 
     async def let_go(self) -> None:
         """What is held back comes now, and nothing is held back any more."""
         self.holds = 0.0
         late, self._held = list(self._held.values()), {}
-        await self._bus.publish(late)
+        await self._append(late)
+
+    async def _append(self, envelopes: Sequence[Envelope]) -> None:
+        await self._bus.publish(envelopes)
+        for envelope in envelopes:
+            self.written.setdefault(envelope.id, self._now())
 
     async def consume(self, consumer: str, deliver: Deliver) -> None:
         await self._bus.consume(consumer, deliver)
