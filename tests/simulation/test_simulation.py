@@ -21,7 +21,7 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.row("F22")
 @pytest.mark.row("F41")
 def test_whatever_dies_hangs_or_comes_twice_every_history_ends_well() -> None:
-    ended = simulate("--seeds", "300", "--workers", "1")
+    ended = simulate("--seeds", "300")
     told = re.search(
         r"^simulate: 300 seeds, (\d+) valid, (\d+) events, (\d+) crashes, (\d+) faults$", ended.stdout, re.M
     )
