@@ -6,6 +6,7 @@ its class, its place in the code and a hash of its message.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -32,10 +33,12 @@ Fields = MutableMapping[str, Any]
 
 
 class _Stderr:
-    """Whatever standard error is at the moment of writing."""
+    """Whatever standard error is at the moment of writing. Where it cannot be written, as on a full disk, the line is
+    lost and the work goes on."""
 
     def info(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
+        with contextlib.suppress(OSError):
+            sys.stderr.write(line + "\n")
 
     debug = warning = error = critical = info
 

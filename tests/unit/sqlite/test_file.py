@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,7 @@ async def file(tmp_path: Path, notes: Notes) -> AsyncIterator[SqliteFile[str, in
     await file.close()
 
 
+@pytest.mark.row("F10")
 async def test_what_is_queued_is_committed_together(file: SqliteFile[str, int], notes: Notes) -> None:
     notes.free.clear()
     first = asyncio.create_task(file.write("first", 1))
@@ -82,6 +84,7 @@ async def test_one_mistake_in_a_group_is_told_to_its_author_only(file: SqliteFil
     assert await file.read(texts) == ["a", "b", "c"]
 
 
+@pytest.mark.row("F10")
 async def test_too_much_to_write_is_refused_and_not_kept_in_memory(file: SqliteFile[str, int], notes: Notes) -> None:
     notes.free.clear()
     whole = file.submit("as large as the queue", QUEUE)
@@ -92,6 +95,7 @@ async def test_too_much_to_write_is_refused_and_not_kept_in_memory(file: SqliteF
     assert await file.write("now", 1) == 3
 
 
+@pytest.mark.row("F10")
 async def test_a_writer_that_hangs_is_unavailable_and_the_work_may_still_be_done(
     file: SqliteFile[str, int], notes: Notes
 ) -> None:
@@ -101,6 +105,49 @@ async def test_a_writer_that_hangs_is_unavailable_and_the_work_may_still_be_done
     notes.free.set()
     assert await file.write("next", 1) == 4
     assert await file.read(texts) == ["late", "next"]
+
+
+class Failing:
+    """The connection of a disk that reports an error at a commit, before or after the commit was made."""
+
+    def __init__(self, connection: Connection, code: int, committed: bool) -> None:
+        self._connection, self._code, self._committed = connection, code, committed
+        self.closed = False
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql != "COMMIT":
+            return self._connection.execute(sql, *parameters)
+        if self._committed:
+            self._connection.execute(sql)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = self._code
+        raise error
+
+    def close(self) -> None:
+        self.closed = True
+        self._connection.close()
+
+
+@pytest.mark.row("F9")
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_WRITE])
+@pytest.mark.parametrize("committed", [False, True])
+async def test_after_an_error_of_the_disk_the_connection_is_not_believed(
+    file: SqliteFile[str, int], code: int, committed: bool
+) -> None:
+    await file.write("before", 1)
+    connection = file._writing
+    assert connection
+    failing = Failing(connection, code, committed)
+    file._writing = failing  # type: ignore[assignment]  # it does what the writer asks of a connection
+    with pytest.raises(Unavailable, match="cannot be written"):
+        await file.write("unknown", 1)
+    assert failing.closed
+    assert await file.write("after", 1) == 5
+    assert await file.read(texts) == (["before", "unknown", "after"] if committed else ["before", "after"])
 
 
 async def test_close_writes_what_is_queued(tmp_path: Path, notes: Notes) -> None:
