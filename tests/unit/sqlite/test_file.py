@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -206,3 +207,24 @@ def test_death_at_a_commit_loses_nothing_that_was_answered(tmp_path: Path, point
     with sqlite3.connect(tmp_path / "notes.db") as connection:
         assert texts(connection) == [str(number) for number in range(kept)]
     connection.close()
+
+
+@pytest.mark.row("F3")
+@pytest.mark.skipif(shutil.which("strace") is None and not os.environ.get("CI"), reason="needs strace")
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
+@pytest.mark.parametrize("number", [1, 2, 4, 7, 11, 16])
+def test_death_at_any_system_call_loses_nothing_that_was_answered(tmp_path: Path, call: str, number: int) -> None:
+    path = tmp_path / "notes.db"
+    strace = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}"]
+    inject = ["-e", f"inject={call}:signal=SIGKILL:when={number}"]
+    died = subprocess.run([*strace, *inject, sys.executable, "-c", PROGRAM, path], capture_output=True, text=True)
+    answered = died.stdout.split()
+    assert died.returncode in (0, -9), died.stderr
+    assert died.returncode == -9 or len(answered) == 10
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        has = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'notes'").fetchone()[0]
+        kept = texts(connection) if has else []
+    connection.close()
+    assert kept[: len(answered)] == answered
+    assert len(kept) <= len(answered) + 1
