@@ -40,6 +40,7 @@ from shared.store.port import Collection
 from shared.store.sqlite import SqliteStore
 from shared.telemetry import tracing
 from shared.telemetry.logs import configure, log
+from shared.telemetry.watchdog import watch_loop
 from shared.vault.vault import COLLECTIONS as VAULT_COLLECTIONS
 from shared.vault.vault import Vault
 
@@ -112,7 +113,7 @@ async def opened(
         members: dict[str, Member] = {}
         routers: list[APIRouter] = []
         doors: dict[tuple[str, str], Door] = {}
-        jobs: list[Callable[[], Awaitable[None]]] = []
+        jobs: list[Callable[[], Awaitable[None]]] = [partial(watch_loop, clock)]
         wirings: list[Wiring] = []
         for service in services:
             own = await store(service.name, [*service.collections, DEAD_LETTERS, MARKS])

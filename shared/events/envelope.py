@@ -10,7 +10,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from shared.clock import Moment, parse_rfc3339, rfc3339
-from shared.errors import Undecodable
+from shared.errors import TooLarge, Undecodable
+
+LARGEST = 1_000_000
+"""Bytes of an event's value at most: what Kafka takes as it comes, with room for the headers. The same in both modes, so
+that an installation can move."""
 
 ActorKind = Literal["citizen", "staff", "system", "import", "provider"]
 
@@ -125,7 +129,13 @@ class Envelope:
 def enclose(
     event: Event, *, subject: str, sequence: int, key: str, time: datetime, traceparent: str | None
 ) -> Envelope:
-    """Put an event into its envelope: the only place where an event is serialised."""
+    """Put an event into its envelope: the only place where an event is serialised.
+
+    Raises `TooLarge` for one that the log would not take: before anything is written, for what is written is published.
+    """
+    value = event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)
+    if len(value) > LARGEST:
+        raise TooLarge()
     return Envelope(
         source=event.source,
         subject=subject,
@@ -135,7 +145,7 @@ def enclose(
         key=key,
         time=time,
         traceparent=traceparent,
-        value=event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True),
+        value=value,
     )
 
 

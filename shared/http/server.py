@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.http.connection import Connection
+
 
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers: the runtime decides when to stop."""
@@ -22,11 +24,11 @@ class Server(uvicorn.Server):
 def server_config(app: ASGIApp, grace: float) -> uvicorn.Config:
     """`grace`: seconds that requests get to finish when the server is told to stop.
 
-    httptools refuses what uvicorn's other parser lets a request smuggle in, so it is pinned.
+    Connections are read by httptools, which refuses what uvicorn's other parser lets a request smuggle in.
     """
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         loop="uvloop" if os.name == "posix" else "asyncio",
         ws="none",
         lifespan="off",

@@ -6,6 +6,7 @@ its class, its place in the code and a hash of its message.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -32,10 +33,12 @@ Fields = MutableMapping[str, Any]
 
 
 class _Stderr:
-    """Whatever standard error is at the moment of writing."""
+    """Whatever standard error is at the moment of writing. Where it cannot be written, as on a full disk, the line is
+    lost and the work goes on."""
 
     def info(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
+        with contextlib.suppress(OSError):
+            sys.stderr.write(line + "\n")
 
     debug = warning = error = critical = info
 
@@ -128,9 +131,14 @@ def _place(traceback: TracebackType | None) -> str:
     """The innermost line of our own code that an exception passed, as `file:line`; else the innermost of any code."""
     ours, last = "", ""
     while traceback is not None:
-        path = Path(traceback.tb_frame.f_code.co_filename)
-        last = f"{path.name}:{traceback.tb_lineno}"
-        if path.is_relative_to(ROOT) and ".venv" not in path.parts:
-            ours = f"{path.relative_to(ROOT)}:{traceback.tb_lineno}"
+        file = traceback.tb_frame.f_code.co_filename
+        ours = place_of(file, traceback.tb_lineno) or ours
+        last = f"{Path(file).name}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
     return ours or last
+
+
+def place_of(file: str, line: int) -> str | None:
+    """A line of our own code as `file:line`, None for anybody else's."""
+    path = Path(file)
+    return f"{path.relative_to(ROOT)}:{line}" if path.is_relative_to(ROOT) and ".venv" not in path.parts else None

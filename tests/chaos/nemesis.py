@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.chaos.disk import Disk, limit_files
+from tests.support.disk import Disk, limit_files
 from tests.support.eventually import eventually
 from tests.support.town import Town
 

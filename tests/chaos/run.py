@@ -14,10 +14,10 @@ from pathlib import Path
 
 from tests.chaos import verdict as judge
 from tests.chaos.crowd import Crowd
-from tests.chaos.disk import Disk
 from tests.chaos.history import History
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.verdict import Verdict
+from tests.support.disk import Disk
 from tests.support.town import Town
 
 RATE = 20.0
@@ -28,6 +28,9 @@ DRAIN = 60.0
 
 FIRST = 5.0
 """Seconds from the healed start to the first thing accepted."""
+
+DISK = "96m"
+"""Bytes of the disk that is filled."""
 
 ORGANISATION = Path(__file__).parents[2] / "samples" / "organisation.yaml"
 
@@ -50,7 +53,7 @@ async def run(seed: int, seconds: float, folder: Path) -> Ran:
     """Everything of one seed happens in `folder`, which must not be there."""
     folder.mkdir(parents=True)
     chance = random.Random(seed)
-    disk = Disk(folder / "town" / "data")
+    disk = Disk(folder / "town" / "data", DISK)
     settings = {
         "HUIYIN_PORT": str(_free_port()),
         "HUIYIN_ORGANISATION": str(_organisation(folder)),

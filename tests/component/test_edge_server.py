@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from shared.http.edge import as_operator
 from tests.support.edge import Behind, behind_the_edge, said, served
@@ -61,6 +63,56 @@ async def test_a_body_that_drips_is_cut_in_time(address: Address, monkeypatch: p
         answer = await said(address, start)
         assert answer.status == 408
         assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.row("A3")
+@pytest.mark.parametrize(
+    "start", [b"", b"\r\n", b"GET /live HTTP/1.1\r\nHost: a", HEAD], ids=["silent", "blank", "name", "head"]
+)
+async def test_a_head_that_does_not_come_ends_the_connection(
+    address: Address, monkeypatch: pytest.MonkeyPatch, start: bytes
+) -> None:
+    monkeypatch.setattr("shared.http.connection.HEAD_SECONDS", 0.3)
+    async with asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(start)
+        assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.row("A3")
+async def test_a_second_head_that_drips_ends_the_connection_too(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.http.connection.HEAD_SECONDS", 0.3)
+    async with asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection(*address)
+        for piece in (b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n"):
+            writer.write(piece)
+            head = await reader.readuntil(b"\r\n\r\n") if piece != b"\r\n" else b""
+            await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]) if head else 0)
+        dripped = 0
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof() and dripped < 100:
+                writer.write(b"\r\n" if dripped % 2 else b"")
+                dripped += 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(1), 0.05)
+        assert dripped < 100
+        writer.close()
+
+
+@pytest.mark.row("A3")
+async def test_a_request_that_is_answered_late_is_not_cut(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.http.connection.HEAD_SECONDS", 0.1)
+    waited = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.wait([asyncio.create_task(waited.wait())], timeout=0.5)
+        await behind.edge(scope, receive, send)
+
+    async with served(slow) as address:
+        assert (await said(address, b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")).status == 200
 
 
 async def test_a_stream_that_stops_coming_is_cut_in_time(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.intake.domain import STEPS
 from shared.events import routing
 from shared.events.envelope import Sealed
 from tests.support.intake import Portal, code_of, portal
@@ -190,6 +191,7 @@ async def test_the_same_key_on_another_case_or_call_is_another_key(town: Portal)
     assert (await town.post(one, "withdrawal", {}, key="k")).status_code == 202
 
 
+@pytest.mark.row("F32")
 async def test_a_case_takes_two_hundred_messages(town: Portal) -> None:
     receipt = await town.say()
     for number in range(200):
@@ -198,6 +200,19 @@ async def test_a_case_takes_two_hundred_messages(town: Portal) -> None:
     assert (over.status_code, over.json()["errors"]) == (422, [{"location": "/text", "code": "too_many_messages"}])
     assert (await town.post(receipt, "withdrawal", {})).status_code == 202
     assert len((await town.follow(receipt))["messages"]) == 201
+
+
+@pytest.mark.row("F32")
+async def test_a_case_takes_so_many_steps_of_its_submitter(town: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert STEPS == 400
+    monkeypatch.setattr("services.intake.handlers.submitter.STEPS", 3)
+    receipt = await town.say()
+    for _ in range(2):
+        assert (await town.post(receipt, "rating", {"satisfaction": 1})).status_code == 202
+    for call, body in (("rating", {"satisfaction": 1}), ("messages", {"text": "x"}), ("withdrawal", {})):
+        over = await town.post(receipt, call, body)
+        assert (over.status_code, over.json()["errors"]) == (422, [{"location": "/", "code": "too_many_steps"}])
+    assert len(await town.told(receipt["id"])) == 3, "what waits for the log has an end, however long the log is away"
 
 
 @pytest.mark.row("F31")

@@ -173,6 +173,7 @@ async def test_a_passing_refusal_comes_again_on_the_schedule(
     assert set(server.ids().values()) == {1}
 
 
+@pytest.mark.row("F40")
 @pytest.mark.row("I9")
 @pytest.mark.parametrize("answer", ["hang", "drop"])
 async def test_when_the_relays_yes_is_lost_the_same_message_id_goes_out_once_more(

@@ -61,6 +61,7 @@ class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
         await store.close()
         assert [file.name for file in tmp_path.iterdir()] == ["routing.db"]
 
+    @pytest.mark.row("F11")
     async def test_a_damaged_file_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:
         store = await opening([CASES])
         await store.write([Insert("cases", f"c{number}", {"text": "x" * 900}) for number in range(200)])
@@ -74,6 +75,7 @@ class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
         assert str(path) in str(refusal.value)
         assert "\n" not in str(refusal.value)
 
+    @pytest.mark.row("F11")
     async def test_a_file_that_is_no_database_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:
         (tmp_path / "routing.db").write_bytes(b"not a database, but long enough to look like a file" * 100)
         with pytest.raises(Misconfigured, match=r"routing\.db is damaged"):

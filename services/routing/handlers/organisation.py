@@ -11,6 +11,8 @@ from services.routing.handlers.cases import SYSTEM, decision_of
 from services.routing.store import Cases, Source
 from shared.clock import Clock
 from shared.delivery.organisation import KEY
+from shared.errors import Misconfigured, TooLarge
+from shared.events.envelope import LARGEST
 from shared.events.routing import OrganisationPublished
 from shared.store.documents import Decision, Documents, Kept
 from shared.store.port import Done
@@ -18,7 +20,10 @@ from shared.telemetry.logs import log
 
 
 async def announce_organisation(sources: Documents[Source], organisation: Organisation, clock: Clock) -> None:
-    """Tell the other services, if the file is not the one announced last."""
+    """Tell the other services, if the file is not the one announced last.
+
+    Raises `Misconfigured` if it is larger than an event may be.
+    """
 
     def decide(kept: Kept[Source] | None) -> Decision[Source] | None:
         if kept and kept.value.version == organisation.version:
@@ -31,7 +36,10 @@ async def announce_organisation(sources: Documents[Source], organisation: Organi
         )
         return Decision(Source(organisation.version, kept.value.scheduled if kept else None), (event,))
 
-    await sources.change(KEY, decide)
+    try:
+        await sources.change(KEY, decide)
+    except TooLarge:
+        raise Misconfigured(f"the organisation file is too large: an event takes {LARGEST:,} bytes") from None
 
 
 async def reschedule_cases(cases: Cases, sources: Documents[Source], organisation: Organisation, clock: Clock) -> None:

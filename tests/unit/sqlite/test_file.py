@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,7 @@ async def file(tmp_path: Path, notes: Notes) -> AsyncIterator[SqliteFile[str, in
     await file.close()
 
 
+@pytest.mark.row("F10")
 async def test_what_is_queued_is_committed_together(file: SqliteFile[str, int], notes: Notes) -> None:
     notes.free.clear()
     first = asyncio.create_task(file.write("first", 1))
@@ -82,6 +85,7 @@ async def test_one_mistake_in_a_group_is_told_to_its_author_only(file: SqliteFil
     assert await file.read(texts) == ["a", "b", "c"]
 
 
+@pytest.mark.row("F10")
 async def test_too_much_to_write_is_refused_and_not_kept_in_memory(file: SqliteFile[str, int], notes: Notes) -> None:
     notes.free.clear()
     whole = file.submit("as large as the queue", QUEUE)
@@ -92,6 +96,7 @@ async def test_too_much_to_write_is_refused_and_not_kept_in_memory(file: SqliteF
     assert await file.write("now", 1) == 3
 
 
+@pytest.mark.row("F10")
 async def test_a_writer_that_hangs_is_unavailable_and_the_work_may_still_be_done(
     file: SqliteFile[str, int], notes: Notes
 ) -> None:
@@ -101,6 +106,49 @@ async def test_a_writer_that_hangs_is_unavailable_and_the_work_may_still_be_done
     notes.free.set()
     assert await file.write("next", 1) == 4
     assert await file.read(texts) == ["late", "next"]
+
+
+class Failing:
+    """The connection of a disk that reports an error at a commit, before or after the commit was made."""
+
+    def __init__(self, connection: Connection, code: int, committed: bool) -> None:
+        self._connection, self._code, self._committed = connection, code, committed
+        self.closed = False
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql != "COMMIT":
+            return self._connection.execute(sql, *parameters)
+        if self._committed:
+            self._connection.execute(sql)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = self._code
+        raise error
+
+    def close(self) -> None:
+        self.closed = True
+        self._connection.close()
+
+
+@pytest.mark.row("F9")
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_WRITE])
+@pytest.mark.parametrize("committed", [False, True])
+async def test_after_an_error_of_the_disk_the_connection_is_not_believed(
+    file: SqliteFile[str, int], code: int, committed: bool
+) -> None:
+    await file.write("before", 1)
+    connection = file._writing
+    assert connection
+    failing = Failing(connection, code, committed)
+    file._writing = failing  # type: ignore[assignment]  # it does what the writer asks of a connection
+    with pytest.raises(Unavailable, match="cannot be written"):
+        await file.write("unknown", 1)
+    assert failing.closed
+    assert await file.write("after", 1) == 5
+    assert await file.read(texts) == (["before", "unknown", "after"] if committed else ["before", "after"])
 
 
 async def test_close_writes_what_is_queued(tmp_path: Path, notes: Notes) -> None:
@@ -159,3 +207,24 @@ def test_death_at_a_commit_loses_nothing_that_was_answered(tmp_path: Path, point
     with sqlite3.connect(tmp_path / "notes.db") as connection:
         assert texts(connection) == [str(number) for number in range(kept)]
     connection.close()
+
+
+@pytest.mark.row("F3")
+@pytest.mark.skipif(shutil.which("strace") is None and not os.environ.get("CI"), reason="needs strace")
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
+@pytest.mark.parametrize("number", [1, 2, 4, 7, 11, 16])
+def test_death_at_any_system_call_loses_nothing_that_was_answered(tmp_path: Path, call: str, number: int) -> None:
+    path = tmp_path / "notes.db"
+    strace = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}"]
+    inject = ["-e", f"inject={call}:signal=SIGKILL:when={number}"]
+    died = subprocess.run([*strace, *inject, sys.executable, "-c", PROGRAM, path], capture_output=True, text=True)
+    answered = died.stdout.split()
+    assert died.returncode in (0, -9), died.stderr
+    assert died.returncode == -9 or len(answered) == 10
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        has = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'notes'").fetchone()[0]
+        kept = texts(connection) if has else []
+    connection.close()
+    assert kept[: len(answered)] == answered
+    assert len(kept) <= len(answered) + 1

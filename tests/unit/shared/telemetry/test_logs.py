@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,15 @@ def test_a_line_is_one_json_object_on_standard_error(told: Told) -> None:
 def test_lines_below_info_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     log("intake").debug("hm")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.row("F7")
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115 (closing it fails as well)
+    monkeypatch.setattr("sys.stderr", full)
+    log("intake").warning("the disk is full")
+    with contextlib.suppress(OSError):
+        full.close()
 
 
 @pytest.mark.row("A23")

@@ -11,18 +11,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
-SIZE = "96m"
-
 
 class Disk:
-    """The data folder of one run."""
+    """The data folder of an installation. `size` in bytes, or with a letter as `mount` takes it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: str) -> None:
         self.folder = folder
         self._ballast = folder / "ballast"
         folder.mkdir(parents=True, mode=0o700)
         self.fillable = os.geteuid() == 0 and _tried(
-            "mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "huiyin", folder
+            "mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "huiyin", folder
         )
 
     def fill(self) -> None:
@@ -38,7 +36,7 @@ class Disk:
     def empty(self) -> None:
         self._ballast.unlink(missing_ok=True)
 
-    def release(self, keep: Path | None) -> None:
+    def release(self, keep: Path | None = None) -> None:
         """Let go of it; its files are copied to `keep` where that is wanted."""
         if not self.fillable:
             return
