@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
@@ -112,6 +113,12 @@ def assets() -> Mapping[str, tuple[bytes, str]]:
     }
     files = [path for folder in ("static", "dist") for path in (HERE / folder).glob("[!.]*")]
     return {path.name: (path.read_bytes(), kinds[path.suffix]) for path in files}
+
+
+@functools.cache
+def compressed(name: str) -> bytes:
+    """A static file as gzip. Pages are not: they hold secrets beside words that others chose."""
+    return gzip.compress(assets()[name][0], mtime=0)
 
 
 @functools.cache

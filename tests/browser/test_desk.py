@@ -13,7 +13,6 @@ from tests.support.town import Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LOOKS = [Look("zh", 1280), Look("en", 1280, scheme="dark"), Look("en", 390), Look("zh", 390, scheme="dark")]
 MARKS = (f"Lamp{n}" for n in itertools.count(100))
 
 
@@ -32,21 +31,6 @@ async def three(town: Town) -> tuple[str, list[str]]:
     for number in said:
         await town.case(number)
     return word, said[::-1]
-
-
-@pytest.mark.parametrize("look", LOOKS, ids=str)
-async def test_axe_finds_nothing_on_the_desks_pages(visit: Visit, town: Town, look: Look) -> None:
-    word, _ = await three(town)
-    page = await desk(visit, town, look, f"q={word}")
-    assert await axe(page) == []
-    await page.goto(f"/desk?list=open&kind=help&lang={look.language}")
-    await page.locator("details.add summary").click()
-    assert await axe(page) == []
-    for path in ("/desk", "/desk/shortcuts", "/desk/nowhere"):
-        await page.goto(f"{path}?lang={look.language}")
-        assert await axe(page) == [], path
-    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, "nothing sticks out sideways"
 
 
 async def test_keys_move_unfold_and_select(visit: Visit, town: Town) -> None:

@@ -156,7 +156,8 @@ async def test_what_does_not_exist_is_told_so(office: Office) -> None:
     async with office.client() as client:
         for path in ("/insights/weather.csv", "/insights/day.xml", "/insights/..%2fday.csv", "/insights/nothing"):
             assert (await client.get(path)).status_code == 404
-        assert (await client.get("/insights/table?by=weather")).status_code == 422
+        weather = (await client.get("/insights/table?by=weather")).text
+        assert weather == (await client.get("/insights/table?by=day")).text, "what nobody counts is shown by days"
         assert (await client.get("/insights?days=-1&lang=klingon")).status_code == 200
 
 

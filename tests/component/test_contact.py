@@ -111,6 +111,18 @@ async def test_people_get_a_page(town: Portal) -> None:
     assert receipt["code"] not in seen.text
 
 
+async def test_people_are_told_problems_on_a_page(town: Portal) -> None:
+    receipt = await routed(town)
+    for who, reason, status in (
+        (await key(town, "admin"), "visit", 403),
+        (await key(town, "supervisor"), "curious", 422),
+    ):
+        refused = await look(town, receipt["number"], who, reason, **HTML)
+        assert refused.status_code == status
+        assert refused.headers["content-type"].startswith("text/html")
+        assert "<h1>" in refused.text
+
+
 @pytest.mark.row("A25")
 async def test_another_departments_contact_is_not_there(town: Portal) -> None:
     receipt = await routed(town)

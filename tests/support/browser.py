@@ -74,7 +74,7 @@ class Visitor:
     async def close(self) -> None:
         """Leave. Raises AssertionError with everything that the pages should not have done."""
         await self._context.close()
-        assert self.complaints == []
+        assert not self.complaints, self.complaints
 
     def _on_request(self, request: Request) -> None:
         if request.is_navigation_request():
@@ -87,7 +87,7 @@ class Visitor:
         if told_by_status and message.location["url"] in self._navigated:
             return  # the page itself is a 404 or a 422, which is what the test asked for
         if message.type in ("error", "warning"):
-            self.complaints.append(f"console: {message.text}")
+            self.complaints.append(f"console: {message.text} ({message.location['url']})")
 
     async def _on_dialog(self, dialog: Dialog) -> None:
         self.complaints.append(f"a dialog: {dialog.message}")

@@ -11,7 +11,7 @@ from services.intake.handlers.contacts import Contact, Contacts
 from services.intake.pages.site import Site
 from shared.errors import Busy, Forbidden, NotFound, Unavailable
 from shared.http.access import Principal, requires
-from shared.http.problems import problems
+from shared.http.problems import problems, tell_by
 from shared.http.sessions import page_requires
 
 Reason = Literal["call-back", "visit", "verify", "deliver-answer", "other"]
@@ -38,8 +38,14 @@ def router(contacts: Contacts, site: Site) -> APIRouter:
     """`/v1/feedback/{number}/contact`."""
     routes = APIRouter(tags=["feedback"])
 
+    def telling(request: Request) -> None:
+        """People are told problems on a page."""
+        if _by_browser(request):
+            tell_by(site.tell)(request)
+
     @routes.get(
         "/v1/feedback/{number}/contact",
+        dependencies=[Depends(telling)],
         response_model=None,
         responses={200: {"model": ContactShown, "content": {"text/html": {}}}, **problems(401, 403, 404)},
     )

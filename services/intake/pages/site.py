@@ -15,12 +15,12 @@ from shared.events.routing import Organisation
 from shared.http.access import Principal
 from shared.http.desk import entries_for, own_name
 from shared.http.sessions import csrf_of
-from shared.web.pages import Language, Pages, assets, language_of, translate, version
+from shared.web.pages import Language, Pages, assets, compressed, language_of, translate, version
 
 CACHED = 3600
 """Seconds that a browser may keep a static file; one asked for by its version never changes."""
 
-TOLD = {404: 404, 429: 429, 503: 503}
+TOLD = {403: 403, 404: 404, 429: 429, 503: 503}
 """Problems that have words of their own; every other one is the request's or ours."""
 
 
@@ -86,12 +86,15 @@ def static_files() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/static/{name}")
-    async def static(name: str, v: str | None = None) -> Response:
+    async def static(request: Request, name: str, v: str | None = None) -> Response:
         if name not in assets():
             raise HTTPException(404)
         content, kind = assets()[name]
         age = "31536000, immutable" if v == version(name) else CACHED
-        return Response(content, media_type=kind, headers={"Cache-Control": f"public, max-age={age}"})
+        headers = {"Cache-Control": f"public, max-age={age}", "Vary": "Accept-Encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            content, headers["Content-Encoding"] = compressed(name), "gzip"
+        return Response(content, media_type=kind, headers=headers)
 
     return routes
 

@@ -28,13 +28,18 @@ CITIZENS = frozenset({"case.supplemented", "case.reopened", "case.withdrawn"})
 CAUSED = frozenset({"resumed", "closed", "reopened", "supplemented"})
 """Steps that are told differently by their cause."""
 
+STAFF = frozenset(
+    {"case.accepted", "case.started", "case.awaiting-citizen", "case.answered", "case.returned", "case.noted"}
+)
+"""Steps that only people take: where nobody is named, they came with an import."""
+
 ASSIGNING = frozenset({"case.routed", "case.reassigned", "case.triaged"})
 """Steps that say who has the case from then on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line. `who` is `citizen`, `system` or a work number; `did` the words for what was done, as a key.
+    """One line. `who` is `citizen`, `system`, `import` or a work number; `did` the words for what was done, as a key.
 
     `pieces` are the words said, None where none were; `erased` where they were and cannot be read any more.
     """
@@ -111,9 +116,9 @@ def _item(
 def _who(step: Step, message: Message | None) -> str:
     if step.by:
         return step.by
-    return (
-        "citizen" if step.event in CITIZENS or (message and message.author == "citizen") or _heard(step) else "system"
-    )
+    if step.event in CITIZENS or (message and message.author == "citizen") or _heard(step):
+        return "citizen"
+    return "import" if step.event in STAFF else "system"
 
 
 def _heard(step: Step) -> bool:
