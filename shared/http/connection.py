@@ -29,13 +29,14 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self.transport.is_closing():
+            return
         # Most heads come whole: then no timer is set. A stray line break, or the rest of a body that nobody reads any
         # more, begins no head and would keep the connection as well.
-        if self._heading or self.cycle.response_complete:
-            if self._deadline is None and not self.transport.is_closing():
-                self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-        else:
+        if not (self._heading or self.cycle.response_complete):
             self._no_deadline()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def on_message_begin(self) -> None:
         self._heading = True

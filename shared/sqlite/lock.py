@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -28,8 +29,9 @@ class FolderLock:
             owner = os.read(self._file, 20).decode(errors="replace").strip() or "unknown"
             os.close(self._file)
             raise Misconfigured(f"the data folder {folder} is in use by process {owner}") from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk the next one is told of an unknown owner, and that is all
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let another process have it. Call it once."""

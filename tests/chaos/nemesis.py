@@ -101,6 +101,7 @@ class Nemesis:
                 await self._launched()
             await self._pass(min(self._chance.uniform(0.3, 3.0), left))
         finally:
+            self._alive()  # whoever ended is judged by what there was
             self._disk.empty()
             self._limit(None)
             self._short = False
@@ -171,7 +172,7 @@ class Nemesis:
         if by_itself:
             self._note(f"it ended with {status}")
         excused = status == -signal.SIGKILL and (self._armed or not by_itself)
-        if not excused and status != 0 and not self._short:
+        if not excused and status != 0 and not (by_itself and self._short):
             self.findings.append(f"the process ended with {status}")
 
     def _killed(self) -> int:

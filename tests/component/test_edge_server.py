@@ -134,6 +134,7 @@ async def test_a_stream_that_stops_coming_is_cut_in_time(behind: Behind, monkeyp
         b"GET /who HTTP/1.1\r\nHost: town.test\r\nX : y\r\n\r\n",
         b"GET /who HTTP/1.1\r\nHost: one\r\nHost: two\r\n\r\n",
         b"GET /who HTTP/1.1\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: town.test\r\n\r\n",
     ],
     ids=[
         "both-lengths",
@@ -144,6 +145,7 @@ async def test_a_stream_that_stops_coming_is_cut_in_time(behind: Behind, monkeyp
         "space-in-name",
         "two-hosts",
         "no-host",
+        "odd-address",
     ],
 )
 async def test_a_request_that_two_servers_could_read_differently_is_malformed(address: Address, raw: bytes) -> None:

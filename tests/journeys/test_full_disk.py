@@ -81,6 +81,33 @@ async def test_a_full_disk_refuses_keeps_and_recovers(tmp_path: Path, kind: Lite
         disk.release()
 
 
+@pytest.mark.row("F7")
+async def test_a_start_on_a_full_disk_lets_people_read(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    disk = Disk(town.data, SMALL)
+    try:
+        if not disk.fillable:
+            pytest.skip("only root may mount the small disk")
+        disk.fill()
+        refused = town.command("serve", check=False)
+        assert refused.returncode == 1
+        (line,) = refused.stderr.splitlines()
+        assert "cannot be" in line
+        disk.empty()
+        await town.start()
+        receipt = await town.say("路灯不亮了")
+        await town.case(receipt["number"])
+        town.kill()
+        disk.fill()
+        await town.start()
+        assert (await town.track(receipt))["number"] == receipt["number"]
+        disk.empty()
+        assert town.stop() == 0
+    finally:
+        town.kill()
+        disk.release()
+
+
 async def _until_refused(town: Town, accepted: list[dict[str, str]]) -> httpx2.Response:
     """Submit until it is refused; what the files still had room for is accepted, and so it is kept."""
     for _ in range(2_000):
