@@ -36,7 +36,7 @@ KEYS = (
     ("/", "search"),
     ("?", "all"),
 )
-"""The keys in the footer; what each does is a word of the catalogue."""
+"""The queue's keys; what each does is a word of the catalogue."""
 
 ALL_KEYS = (
     *KEYS[:2],
@@ -50,6 +50,9 @@ ALL_KEYS = (
     ("Esc", "leave"),
 )
 """The whole map."""
+
+PAGE_KEYS = {"queue.html": KEYS, "case.html": (KEYS[0], *ALL_KEYS[2:10], ("Ctrl Enter", "send"), KEYS[-1])}
+"""What stands in the footer of a page; of every other one, only the way to the whole map."""
 
 
 class Frame:
@@ -94,7 +97,7 @@ class Frame:
             csrf=csrf_of(request) if principal else "",
             body_name=getattr(self.organisation.name, language),
             keys_on=principal is None or principal.keys_on,
-            keys=KEYS,
+            keys=PAGE_KEYS.get(name, KEYS[-1:]),
             all_keys=ALL_KEYS,
             known=catalogue(language),
             **values,

@@ -1,9 +1,5 @@
-// The desk's case page and phone form. Everything works without this: it only shortens ways.
+// The desk's case page and phone form, beside the desk's own script. Everything works without this: it only shortens ways.
 
 import { foretellWhileTyping } from "./shared/foretelling";
-import { sendOnce } from "./shared/forms";
-import { sendByKey } from "./shared/writing";
 
-sendOnce();
-sendByKey();
 foretellWhileTyping();
