@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check web bench bench-long simulate mutations powercut chaos events pictures clean
+.PHONY: help run test browser check web bench bench-long simulate mutations powercut chaos events pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,9 +22,13 @@ run: $(STAMP) ## start everything in one process, with the sample at the first s
 	@$(COMPILE)
 	@HUIYIN_SAMPLE=$${HUIYIN_SAMPLE:-on} .venv/bin/huiyin serve
 
-test: check $(BUILT) ## lint, types, import rules, and every test that needs no server
+test: check ## lint, types, import rules, and every test that needs no server and no browser
 	@$(COMPILE)
-	.venv/bin/pytest -n 2 --dist worksteal
+	.venv/bin/pytest -n 3 --dist worksteal --ignore=tests/browser
+
+browser: $(STAMP) $(BUILT) ## the pages in Debian's chromium, in both languages, widths and schemes, with scripts and without
+	@$(COMPILE)
+	.venv/bin/pytest -n 2 --dist loadfile tests/browser
 
 check: $(STAMP) ## lint, format, types and import rules
 	.venv/bin/ruff check .
