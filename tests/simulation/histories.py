@@ -17,8 +17,8 @@ from tests.simulation.process import task_factory
 from tests.simulation.world import SERVICES, SKEW, World
 from tests.support.checker import check
 
-CITIZENS = (3, 7)
-ACTIVE = 15.0
+CITIZENS = (2, 6)
+ACTIVE = 12.0
 """Seconds in which things go wrong."""
 
 HOSTILE = 5
