@@ -24,7 +24,7 @@ run: $(STAMP) ## start everything in one process, with the sample at the first s
 
 test: check ## lint, types, import rules, and every test that needs no server and no browser
 	@$(COMPILE)
-	.venv/bin/pytest -n 3 --dist worksteal --ignore=tests/browser
+	.venv/bin/pytest -n 3 --dist worksteal --ignore=tests/browser --ignore=tests/chaos
 
 browser: $(STAMP) $(BUILT) ## the pages in Debian's chromium, in both languages, widths and schemes, with scripts and without
 	@$(COMPILE)
@@ -49,6 +49,7 @@ bench-long: $(STAMP) ## cost and memory at a million stored
 
 chaos: $(STAMP) ## kill, pause and starve a real process under load, and see whether it kept its word; `make chaos SEEDS=10 SECONDS=20`
 	@$(COMPILE)
+	.venv/bin/pytest tests/chaos
 	.venv/bin/python -m tests.chaos --seeds $(or $(SEEDS),3) --seconds $(or $(SECONDS),20)
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
