@@ -153,14 +153,19 @@ async def opened(
         tasks = [asyncio.create_task(_kept_running(job, clock)) for job in jobs]
         stack.push_async_callback(_cancelled, tasks)
         stack.push_async_callback(bus.close)
-        gc.collect()
-        gc.freeze()  # what is there now stays to the end, and is not looked through again
-        gc.set_threshold(YOUNG, 20, 50)
-        gc.enable()
+        spare_the_collector()
         for member in members.values():
             await member.begin()
         yield Installation(app, health, members, settings, clock, timers)
         health.ending.set()
+
+
+def spare_the_collector() -> None:
+    """What is there now stays to the end: the garbage collector does not look through it again, and looks rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, 20, 50)
+    gc.enable()
 
 
 def _check(wiring: Wiring, pipeline: Pipeline) -> Callable[[], Awaitable[str | None]]:

@@ -21,6 +21,7 @@ from services.routing.domain import work
 from services.routing.domain.case import Case, Turn
 from shared.delivery.subscription import Context
 from shared.events.envelope import Actor
+from shared.runtime import spare_the_collector
 from shared.store.documents import Decision, Kept
 from shared.store.port import Query
 from tests.support.routing import MONDAY, Town, chengchuan
@@ -124,6 +125,7 @@ async def main(count: int, asked: int) -> None:
             spent = await fill(town, count)
             size = sum(path.stat().st_size for path in Path(folder).glob("routing.db*"))
             print(f"{count} cases, {spent / count * 1e6:.0f} µs to write each, {size / count:.0f} bytes each\n")
+            spare_the_collector()
             boss, worker = await town.session("supervisor"), await town.session("case-worker", "lighting")
             found, _ = await town.cases.find(Query({"department": "lighting"}, "urgency", limit=1))
             number = found[0].value.number
