@@ -24,7 +24,7 @@ run: $(STAMP) ## start everything in one process, with the sample at the first s
 
 test: check ## lint, types, import rules, and every test that needs no server and no browser
 	@$(COMPILE)
-	.venv/bin/pytest -n 3 --dist worksteal --ignore=tests/browser --ignore=tests/chaos
+	.venv/bin/pytest -n 3 --dist worksteal tests/simulation tests/journeys tests --ignore=tests/browser --ignore=tests/chaos
 
 browser: $(STAMP) $(BUILT) ## the pages in Debian's chromium, in both languages, widths and schemes, with scripts and without
 	@$(COMPILE)
