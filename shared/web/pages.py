@@ -6,7 +6,7 @@ import functools
 import gzip
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -54,6 +54,15 @@ def translate(language: Language, key: str, **values: object) -> str:
     """The words of a key, with `%(name)s` filled in. Raises KeyError for a key that no catalogue has."""
     words = catalogue(language)[key]
     return words % values if values else words
+
+
+def lasting(language: Language, span: timedelta) -> str:
+    """A span in its largest unit and the one below: days and hours, hours and minutes, or minutes."""
+    minutes = int(span.total_seconds()) // 60
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    parts = [("day", days), ("hour", hours)] if days else [("hour", hours), ("minute", minutes)]
+    told = [translate(language, f"time.{unit}", n=n) for unit, n in parts if n]
+    return " ".join(told) or translate(language, "time.minute", n=0)
 
 
 def language_of(asked: str | None, accepted: str | None) -> Language:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from shared.clock import rfc3339
 from shared.events.routing import OPEN_STATES, Organisation
 from shared.text import language as script_of
-from shared.web.pages import Language, translate
+from shared.web.pages import Language, lasting, translate
 
 KEPT = {"received": 1, "triage": 1, "returned": 1, "answered": 3, "closed": 4, "withdrawn": 0}
 """Sides of the mark that are kept in a state; two in every other one."""
@@ -72,15 +72,6 @@ def promise(seen: Mapping[str, Any], language: Language, now: datetime) -> Promi
     passed = (now - seen["received_at"]).total_seconds()
     words = translate(language, "deadline.left", time=lasting(language, due - now))
     return Promise(words, "running", max(0, min(100, round(100 * passed / whole))))
-
-
-def lasting(language: Language, span: timedelta) -> str:
-    """A span in its largest unit and the one below: days and hours, hours and minutes, or minutes."""
-    minutes = int(span.total_seconds()) // 60
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [("day", days), ("hour", hours)] if days else [("hour", hours), ("minute", minutes)]
-    told = [translate(language, f"time.{unit}", n=n) for unit, n in parts if n]
-    return " ".join(told) or translate(language, "time.minute", n=0)
 
 
 def tongue(text: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.intake.pages.case import lasting, promise, shown
+from services.intake.pages.case import promise, shown
+from shared.web.pages import lasting
 from tests.support.intake import TOWN
 
 RECEIVED = datetime(2026, 9, 7, 1, 0, tzinfo=UTC)
