@@ -133,7 +133,7 @@ async def opened(
             )
             members[service.name] = Member(service, outbox, pipeline, bus, clock)
             health.checks[service.name] = _check(wiring, pipeline)
-            routers.append(wiring.router)
+            routers.extend(wiring.routers)
             doors.update(wiring.doors)
             jobs.append(partial(outbox.run, bus))
             jobs.extend([pipeline.watch, *wiring.jobs])

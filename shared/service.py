@@ -54,7 +54,7 @@ class Wiring:
     `stray` tells a person that nothing is at an address.
     """
 
-    router: APIRouter
+    routers: Sequence[APIRouter]
     documents: Mapping[str, Documents[Any]]
     knows: Callable[[], Any] = lambda: None
     doors: Mapping[tuple[str, str], Door] = field(default_factory=dict)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from services.analytics import api, pages
 from services.analytics.handlers import Insights, count_case, count_feedback
 from services.analytics.settings import AnalyticsSettings
@@ -23,11 +21,8 @@ def build(platform: Platform) -> Wiring:
     organisation = OrganisationCopy(platform.store, platform.clock)
     counts = Counts(platform.store, platform.clock)
     insights = Insights(counts, organisation, platform.clock, settings.smallest, settings.target)
-    routes = APIRouter()
-    routes.include_router(api.router(insights))
-    routes.include_router(pages.router(insights))
     return Wiring(
-        router=routes,
+        routers=[api.router(insights), pages.router(insights)],
         documents={"case": counts.cases, "organisation": organisation.documents},
         ready=organisation.ready,
     )

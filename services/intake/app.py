@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from services.intake.api import audit, door, router
 from services.intake.channels import batch, follow_ups
 from services.intake.handlers.contacts import Contacts
@@ -39,19 +37,20 @@ def build(platform: Platform) -> Wiring:
     submitter = Submitter(feedbacks, views, vault, clock, ids)
     rate, base = Rate(settings.rate, clock), platform.settings.link_base
     submit = door(reception, platform.access, rate, base)
-    site, routes = Site(organisation), APIRouter()
-    routes.include_router(submitting.router(reception, site, rate, ids, base))
-    routes.include_router(following.router(submitter, site, clock, ids))
-    routes.include_router(privacy.router(site))
-    routes.include_router(contact.router(contacts, site))
-    routes.include_router(phone.router(reception, site, ids))
-    routes.include_router(static_files())
-    routes.include_router(batch.router(reception, clock))
-    routes.include_router(follow_ups.router(reception, submitter, clock))
-    routes.include_router(router(reception, submitter, submit))
-    routes.include_router(audit(looks))
+    site = Site(organisation)
     return Wiring(
-        router=routes,
+        routers=[
+            submitting.router(reception, site, rate, ids, base),
+            following.router(submitter, site, clock, ids),
+            privacy.router(site),
+            contact.router(contacts, site),
+            phone.router(reception, site, ids),
+            static_files(),
+            batch.router(reception, clock),
+            follow_ups.router(reception, submitter, clock),
+            router(reception, submitter, submit),
+            audit(looks),
+        ],
         doors={("POST", "/v1/feedback"): submit},
         documents={"case": views, "organisation": organisation.documents},
         ready=organisation.ready,

@@ -66,7 +66,7 @@ def build(platform: Platform) -> Wiring:
         await organisation.current()
 
     return Wiring(
-        router=router(deliveries, organisation, live, clock),
+        routers=[router(deliveries, organisation, live, clock)],
         documents={"case": deliveries, "organisation": organisation.documents},
         knows=knows,
         jobs=(sender.run,),

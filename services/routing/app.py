@@ -6,8 +6,6 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from fastapi import APIRouter
-
 from services.routing import pages
 from services.routing.api import batch, router, session, similar, users
 from services.routing.classifier import Classifier
@@ -62,17 +60,17 @@ def build(platform: Platform) -> Wiring:
     cases = Cases(platform.store, platform.clock, organisation)
     announced = sources(platform.store, platform.clock)
     desk = Desk(cases, platform.vault, organisation, platform.clock, terms)
-    routes = APIRouter()
-    routes.include_router(batch.router(cases, desk, organisation, platform.clock))
-    routes.include_router(router(cases, desk, organisation))
-    routes.include_router(session.router(platform.access))
-    routes.include_router(users.router(platform.access, organisation))
     likeness = Likeness(cases, terms)
-    routes.include_router(similar.router(likeness, desk))
     foresee = foretelling(knowledge, platform.clock)
-    routes.include_router(pages.router(cases, desk, foresee, likeness, organisation, platform))
     return Wiring(
-        router=routes,
+        routers=[
+            batch.router(cases, desk, organisation, platform.clock),
+            router(cases, desk, organisation),
+            session.router(platform.access),
+            users.router(platform.access, organisation),
+            similar.router(likeness, desk),
+            pages.router(cases, desk, foresee, likeness, organisation, platform),
+        ],
         documents={"case": cases.documents},
         knows=lambda: knowledge,
         timers=[Timer(cases.documents, fire_timer)],

@@ -78,19 +78,26 @@ def language_of(asked: str | None, accepted: str | None) -> Language:
     return "zh"
 
 
+@functools.cache
+def _environment(folders: tuple[Path, ...]) -> Environment:
+    """Templates are compiled once in a process."""
+    environment = Environment(
+        loader=FileSystemLoader([*folders, HERE / "templates"]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = address
+    environment.globals["script"] = script
+    return environment
+
+
 class Pages:
     """Renders the templates of a service in the shared layout."""
 
     def __init__(self, *folders: Path) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader([*folders, HERE / "templates"]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals["asset"] = address
-        self._environment.globals["script"] = script
+        self._environment = _environment(folders)
 
     def html(self, name: str, language: Language, zone: str = "UTC", **values: Any) -> str:
         """The page. Templates see `t(key, **values)`, `rich(key, **values)` for words with tags, `when(moment, form)`, `asset(name)`, `script(family)`, `language`

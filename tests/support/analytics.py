@@ -112,7 +112,7 @@ class Office:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx2.AsyncClient]:
         app = build_app(
-            [self.wiring.router],
+            self.wiring.routers,
             self.wiring.doors,
             settings=PlatformSettings(data=self.folder),
             clock=self.clock,

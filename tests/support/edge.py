@@ -127,7 +127,9 @@ async def behind_the_edge(folder: Path, **settings: Any) -> AsyncIterator[Behind
 @asynccontextmanager
 async def served(edge: ASGIApp) -> AsyncIterator[tuple[str, int]]:
     """The edge on a loopback port, on the server and with the settings that are used in earnest."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    # Named as TCP: asyncio leaves Nagle's delay on for what a socket of no named protocol accepts.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
     server = Server(server_config(edge, 1.0))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     await eventually(lambda: server.started)

@@ -158,7 +158,7 @@ async def portal(
             known = Announced("1", TOWN)
             await own.write([organisation.insert(Kept(KEY, known), Decision(known))])
         edge = build_app(
-            [wiring.router], wiring.doors, settings=settings, clock=clock, ids=unique, access=access, health=Health()
+            wiring.routers, wiring.doors, settings=settings, clock=clock, ids=unique, access=access, health=Health()
         )
         clients = [
             await closing.enter_async_context(

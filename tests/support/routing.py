@@ -150,7 +150,7 @@ async def chengchuan(
         assert wiring.start
         await wiring.start()
         app = build_app(
-            [wiring.router], wiring.doors, settings=settings, clock=clock, ids=ids, access=access, health=Health()
+            wiring.routers, wiring.doors, settings=settings, clock=clock, ids=ids, access=access, health=Health()
         )
         transport = httpx2.ASGITransport(app=app)
         client = await closing.enter_async_context(httpx2.AsyncClient(transport=transport, base_url="http://town"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import uvloop
 from fastapi.routing import iter_route_contexts
 
 from services.four import SERVICES
@@ -63,7 +64,7 @@ def installation(folder: Path, environment: pytest.MonkeyPatch, *holders: str) -
 
     def run() -> None:
         try:
-            asyncio.run(live())
+            uvloop.run(live())  # as the runtime does; asyncio leaves Nagle on for a socket that was made beforehand
         finally:
             up.set()
 

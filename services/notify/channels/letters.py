@@ -7,6 +7,7 @@ goes into a mail, so that nobody can have us send their words to a stranger's ad
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -37,18 +38,24 @@ Parts = dict[str, str]
 """The blocks of a content, filled in; escaped already where the rendering is HTML."""
 
 
+@functools.cache
+def _environment(autoescape: bool) -> SandboxedEnvironment:
+    """Templates are compiled once in a process."""
+    return SandboxedEnvironment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 class Rendering:
     """One of the two ways to lay a content out."""
 
     def __init__(self, form: str) -> None:
         self._html = form == "html"
-        self._environment = SandboxedEnvironment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=self._html,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = _environment(self._html)
         self._layout = self._environment.get_template(f"layouts/letter.{form}")
 
     def parts(self, content: str, values: Mapping[str, Any]) -> Parts:
