@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from operator import add
 
 LONGEST = 20_000
 """Characters of a text, unless its field says otherwise."""
@@ -67,7 +68,7 @@ def words(text: str) -> list[str]:
         elif len(han) == 1:
             found.append(han)
         else:
-            found.extend(han[i : i + 2] for i in range(len(han) - 1))
+            found.extend(map(add, han, han[1:]))
     return found
 
 
