@@ -253,7 +253,8 @@ async def serve(
             opened(services, settings, prelude.begins) if prelude else opened(services, settings)
         )
         control = stack.enter_context(_control_socket(settings.data))
-        public = Server(server_config(installation.app, GRACE))
+        per_address = None if settings.trusted_proxies else settings.connections
+        public = Server(server_config(installation.app, GRACE, per_address))
         private = Server(server_config(as_operator(installation.app), GRACE))
         serving = [
             asyncio.create_task(public.serve(sockets=[port])),

@@ -125,10 +125,10 @@ async def behind_the_edge(folder: Path, **settings: Any) -> AsyncIterator[Behind
 
 
 @asynccontextmanager
-async def served(edge: ASGIApp) -> AsyncIterator[tuple[str, int]]:
+async def served(edge: ASGIApp, per_address: int | None = None) -> AsyncIterator[tuple[str, int]]:
     """The edge on a loopback port, on the server and with the settings that are used in earnest."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = Server(server_config(edge, 1.0))
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    server = Server(server_config(edge, 1.0, per_address))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     await eventually(lambda: server.started)
     try:
