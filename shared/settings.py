@@ -24,6 +24,8 @@ class PlatformSettings(BaseSettings):
     """How many connections one address may have at once; behind trusted proxies that is theirs to limit."""
     drain: Annotated[float, Field(ge=0, le=15)] = 0
     """Seconds between "not ready" and the port's closing at the end, for a balancer to look away in."""
+    reserve: Annotated[int, Field(ge=0, le=65536)] = 64
+    """MiB of the disk kept back for what must be written even when it is full."""
     data: Path = Path("data")
     keys: Path | None = None
     organisation: Path | None = None

@@ -9,7 +9,7 @@ from shared.store.port import Collection, DocumentStore, Index, Query
 
 FEEDBACK = Collection("feedback", "record", unique=("number", "code_hash", "key_hash"))
 VIEWS = Collection("views", "derived")
-AUDIT = Collection("audit", "record", indexes=(Index(("number", "at")),))
+AUDIT = Collection("audit", "record", indexes=(Index(("number", "at")),), urgent=True)
 
 
 class Feedbacks(Documents[Feedback]):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from shared.clock import Clock, parse_rfc3339, rfc3339
-from shared.errors import NotDeclared
+from shared.errors import NotDeclared, Unavailable
 from shared.events.envelope import Envelope
 from shared.sqlite import Connection, OpenFile, SqliteFile
 from shared.store import words
-from shared.store.port import Change, Collection, Document, DocumentStore, Outcome, Page, Query
+from shared.store.port import Change, Collection, Delete, Document, DocumentStore, Outcome, Page, Query
 from shared.store.questions import DOCUMENT, array, cursor_after, page, tally
 from shared.store.tables import OVERHEAD, Prepared, Tables
 
@@ -38,19 +38,26 @@ class SqliteStore(DocumentStore):
 
     @classmethod
     async def open(
-        cls, path: Path, collections: Sequence[Collection], clock: Clock, open_file: OpenFile = SqliteFile.open
+        cls,
+        path: Path,
+        collections: Sequence[Collection],
+        clock: Clock,
+        open_file: OpenFile = SqliteFile.open,
+        full: Callable[[], bool] = lambda: False,
     ) -> SqliteStore:
         """Create the file or bring its indexes up to what is declared. Raises `Misconfigured`.
 
         Tables that are no longer declared stay. The file needs no clock: callers say what time it is. `open_file` is
-        how the simulation puts a file without threads in its place.
+        how the simulation puts a file without threads in its place. While the disk is `full`, only deletes and changes to
+        urgent collections are written.
         """
         del clock
         tables = Tables(collections)
-        return cls(tables, await open_file(path, tables.create, _Writer(tables)))
+        return cls(tables, await open_file(path, tables.create, _Writer(tables)), full)
 
-    def __init__(self, tables: Tables, file: SqliteFile[Item, list[Outcome]]) -> None:
+    def __init__(self, tables: Tables, file: SqliteFile[Item, list[Outcome]], full: Callable[[], bool]) -> None:
         self._tables = tables
+        self._full = full
         self._file = file
 
     async def get(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
@@ -79,8 +86,9 @@ class SqliteStore(DocumentStore):
         return await self._documents(f"SELECT {array(DOCUMENT)} FROM ({earliest}) d", (rfc3339(now), limit))
 
     async def write(self, changes: Sequence[Change]) -> list[Outcome]:
-        for change in changes:
-            self._tables[change.collection]
+        urgent = [self._tables[c.collection].collection.urgent or isinstance(c, Delete) for c in changes]
+        if self._full() and not all(urgent):
+            raise Unavailable("the disk is full")
         rows = [Prepared.of(change) for change in changes]
         return await self._file.write(rows, sum(row.weight for row in rows)) if rows else []
 

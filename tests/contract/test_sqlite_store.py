@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from shared.clock import SystemClock
-from shared.errors import Misconfigured, NotDeclared
-from shared.store.port import Collection, DocumentStore, Done, Index, Insert
+from shared.errors import Misconfigured, NotDeclared, Unavailable
+from shared.store.port import Collection, Delete, DocumentStore, Done, Index, Insert
 from shared.store.sqlite import SqliteStore
 from tests.contract.questions import NUMBERS, QuestionsContract
 from tests.contract.store import CASES, Opening, StoreContract
@@ -60,6 +60,21 @@ class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
         assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
         await store.close()
         assert [file.name for file in tmp_path.iterdir()] == ["routing.db"]
+
+    @pytest.mark.row("F7")
+    async def test_while_the_disk_is_full_only_what_is_urgent_is_written(self, tmp_path: Path) -> None:
+        disk = {"full": False}
+        collections = [CASES, Collection("audit", "record", urgent=True)]
+        store = await SqliteStore.open(tmp_path / "routing.db", collections, SystemClock(), full=lambda: disk["full"])
+        await store.write([Insert("cases", "c", {}), Insert("cases", "d", {})])
+        disk["full"] = True
+        with pytest.raises(Unavailable, match="full"):
+            await store.write([Insert("audit", "a", {}), Insert("cases", "e", {})])
+        assert await store.write([Insert("audit", "a", {}), Delete("cases", "c", 1)]) == [Done(1), Done(0)]
+        assert set(await store.get("cases", ["c", "d", "e"])) == {"d"}
+        disk["full"] = False
+        assert await store.write([Insert("cases", "e", {})]) == [Done(1)]
+        await store.close()
 
     @pytest.mark.row("F11")
     async def test_a_damaged_file_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:
