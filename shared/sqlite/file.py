@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from shared.errors import Unavailable
-from shared.sqlite.connection import Connection, connect, error_code, is_outage, prepare
+from shared.sqlite.connection import Connection, Schema, connect, error_code, is_outage, prepare
 from shared.telemetry.failpoints import failpoint
 
 Item = TypeVar("Item")
@@ -65,7 +65,7 @@ class SqliteFile(Generic[Item, Result]):
     async def open(
         cls,
         path: Path,
-        schema: Callable[[Connection], None],
+        schema: Schema,
         apply: Callable[[Connection, Sequence[Item]], Sequence[Result]],
     ) -> SqliteFile[Item, Result]:
         """Create the file if need be, check it, let `schema` bring its tables up. Raises `Misconfigured`."""
@@ -248,5 +248,5 @@ class SqliteFile(Generic[Item, Result]):
             self._writing.close()
 
 
-OpenFile = Callable[[Path, Callable[[Connection], None], Callable[..., Any]], Awaitable[SqliteFile[Any, Any]]]
+OpenFile = Callable[[Path, Schema, Callable[..., Any]], Awaitable[SqliteFile[Any, Any]]]
 """How an adapter gets its file: `SqliteFile.open`, or what keeps the same promises."""
