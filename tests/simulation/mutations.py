@@ -117,6 +117,14 @@ MUTATIONS = (
         "return [row.change.id in revisions for row in rows]",
     ),
     Mutation(
+        "a timer without a guard",
+        "shared.delivery.timers:TimerLoop._fire",
+        "outcomes = await documents.write(changes) if changes else []",
+        "import dataclasses; found = await documents.get_many([c.id for c in changes]); "
+        "outcomes = await documents.write("
+        "[dataclasses.replace(c, revision=found[c.id].revision) for c in changes]) if changes else []",
+    ),
+    Mutation(
         "a timer that stays armed when it has fired",
         "services.routing.domain.case:_timers",
         "and not case.overdue and",
@@ -137,6 +145,12 @@ MUTATIONS = (
         "services.notify.channels.letters:Letters.to_citizen",
         "delivery.id",
         'f"{delivery.id}-{delivery.progress.attempts}"',
+    ),
+    Mutation(
+        "a provider that takes a repeated letter for another one",
+        "tests.simulation.world:Post.take",
+        "self.letters.setdefault(letter.id, letter)",
+        'self.letters.setdefault(f"{letter.id} {self.handed_in[letter.id]}", letter)',
     ),
     Mutation(
         "a claim that nobody wrote down",
