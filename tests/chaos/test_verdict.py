@@ -182,9 +182,7 @@ def test_figures_that_cannot_be_are_found(good: Good) -> None:
 
 def test_an_outbox_that_waits_by_its_own_account_is_found() -> None:
     quiet = "".join(
-        f'huiyin_outbox_{what}{{service="{service}"}} 0.0\n'
-        for service in SERVICES
-        for what in ("size", "age_seconds")
+        f'huiyin_outbox_{what}{{service="{service}"}} 0.0\n' for service in SERVICES for what in ("size", "age_seconds")
     )
     for metrics, is_quiet in ((quiet, True), (quiet.replace("0.0", "3.0", 1), False), ("", False)):
         verdict = Verdict()

@@ -116,11 +116,11 @@ MUTATIONS = (
         "return [revisions.get(row.change.id) == _expected(row.change) for row in rows]",
         "return [row.change.id in revisions for row in rows]",
     ),
-    Mutation(
+    Mutation(  # the pause gives others their turn; with the guard it does no harm
         "a timer without a guard",
         "shared.delivery.timers:TimerLoop._fire",
         "outcomes = await documents.write(changes) if changes else []",
-        "import dataclasses; found = await documents.get_many([c.id for c in changes]); "
+        "import dataclasses; await self._clock.sleep(LOOK); found = await documents.get_many([c.id for c in changes]); "
         "outcomes = await documents.write("
         "[dataclasses.replace(c, revision=found[c.id].revision) for c in changes]) if changes else []",
     ),
