@@ -2,6 +2,7 @@
 
 HuiyinError
 ├── Unavailable        the outside world did not answer in time; nothing is known to be lost, try again
+│   ├── Unsettled      a write was done or not; repeating it under the same ids tells
 │   └── Damaged        what is stored is not what was written; only a backup helps
 ├── Misconfigured      the process cannot start; the message is one line for the operator
 ├── Undecodable        a record of the log cannot be read as an event
@@ -34,6 +35,10 @@ class HuiyinError(Exception):
 
 class Unavailable(HuiyinError):
     """A store, the log or a provider did not answer, or the disk is full. The work may have been done."""
+
+
+class Unsettled(Unavailable):
+    """The disk failed in the middle of a write: it was done or not. Repeating it under the same ids is safe, and tells."""
 
 
 class Damaged(Unavailable):

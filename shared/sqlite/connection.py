@@ -79,6 +79,25 @@ def connect(path: Path, mode: Literal["rw", "ro"]) -> Connection:
     return connection
 
 
+def reconnect(path: Path) -> Connection:
+    """A writing connection after an error of the disk, once everything is in the file and synced anew.
+
+    A sync that failed says nothing about the pages it was for, and the next one that succeeds nothing about those
+    either: so nothing is left in the write-ahead log whose sync was ever in doubt. Raises what SQLite does.
+    """
+    connection = connect(path, "rw")
+    try:
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            error = sqlite3.OperationalError("the write-ahead log is being read")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
 Schema = Callable[[Connection], Summed | None]
 """Brings a file's tables up, and says which of them have sums."""
 
