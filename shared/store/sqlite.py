@@ -24,6 +24,9 @@ from shared.telemetry.logs import log
 DROP_LIMIT = 120.0
 """Seconds that emptying a collection may take."""
 
+LARGE = 1_000_000
+"""Bytes of a document beyond which somebody should look at it: stores that we could move to refuse sixteen times that."""
+
 ENVELOPES = (
     f"SELECT {array('head')}, {array('length(value)')}, CAST(group_concat(CAST(value AS TEXT), '') AS BLOB) "
     "FROM (SELECT head, value FROM _outbox o WHERE {} ORDER BY seq LIMIT ?)"
@@ -97,7 +100,14 @@ class SqliteStore(DocumentStore):
         if self._full() and not all(urgent):
             raise Unavailable("the disk is full")
         rows = [Prepared.of(change) for change in changes]
-        return await self._file.write(rows, sum(row.weight for row in rows)) if rows else []
+        weight = sum(row.weight for row in rows)
+        if weight > LARGE:
+            for row in rows:
+                if len(row.body) > LARGE:
+                    log("store").warning(
+                        "a document is large", collection=row.change.collection, document=row.change.id
+                    )
+        return await self._file.write(rows, weight) if rows else []
 
     async def pending(
         self, limit: int, ids: Sequence[str] | None = None, older_than: datetime | None = None

@@ -64,6 +64,18 @@ class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
         await store.close()
         assert [file.name for file in tmp_path.iterdir()] == ["routing.db"]
 
+    @pytest.mark.row("F32")
+    async def test_a_document_beyond_a_megabyte_is_told_of(
+        self, opening: Opening, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = await opening([CASES])
+        await store.write(
+            [Insert("cases", "a", {"text": "x" * 900_000}), Insert("cases", "b", {"text": "x" * 1_100_000})]
+        )
+        (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert (line["event"], line["document"]) == ("a document is large", "b")
+        await store.close()
+
     @pytest.mark.row("F7")
     async def test_while_the_disk_is_full_only_what_is_urgent_is_written(self, tmp_path: Path) -> None:
         disk = {"full": False}
