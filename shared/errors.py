@@ -2,6 +2,8 @@
 
 HuiyinError
 ├── Unavailable        the outside world did not answer in time; nothing is known to be lost, try again
+│   ├── Unsettled      a write was done or not; repeating it under the same ids tells
+│   └── Damaged        what is stored is not what was written; only a backup helps
 ├── Misconfigured      the process cannot start; the message is one line for the operator
 ├── Undecodable        a record of the log cannot be read as an event
 ├── UnknownType        a record is an event of a type this version does not know; it is counted and skipped
@@ -33,6 +35,14 @@ class HuiyinError(Exception):
 
 class Unavailable(HuiyinError):
     """A store, the log or a provider did not answer, or the disk is full. The work may have been done."""
+
+
+class Unsettled(Unavailable):
+    """The disk failed in the middle of a write: it was done or not. Repeating it under the same ids is safe, and tells."""
+
+
+class Damaged(Unavailable):
+    """A stored row is not what was written. `str(error)` names file and row; it is never served."""
 
 
 class Misconfigured(HuiyinError):

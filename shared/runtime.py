@@ -35,7 +35,7 @@ from shared.http.server import Server, as_operator, server_config
 from shared.operations import MARKS, Member, router
 from shared.service import Platform, Service, Wiring
 from shared.settings import PlatformSettings, read_settings, wrong_setting
-from shared.sqlite import FolderLock
+from shared.sqlite import FolderLock, Reserve
 from shared.store.port import Collection
 from shared.store.sqlite import SqliteStore
 from shared.telemetry import tracing
@@ -94,9 +94,10 @@ async def opened(
     ids = SystemIds(clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(FolderLock(settings.data))
+        reserve = stack.enter_context(Reserve(settings.data, settings.reserve << 20))
 
         async def store(name: str, collections: Sequence[Collection]) -> SqliteStore:
-            opened = await SqliteStore.open(settings.data / f"{name}.db", collections, clock)
+            opened = await SqliteStore.open(settings.data / f"{name}.db", collections, clock, full=reserve.is_full)
             stack.push_async_callback(opened.close)
             return opened
 
@@ -113,7 +114,7 @@ async def opened(
         members: dict[str, Member] = {}
         routers: list[APIRouter] = []
         doors: dict[tuple[str, str], Door] = {}
-        jobs: list[Callable[[], Awaitable[None]]] = [partial(watch_loop, clock)]
+        jobs: list[Callable[[], Awaitable[None]]] = [partial(watch_loop, clock), partial(reserve.watch, clock)]
         wirings: list[Wiring] = []
         for service in services:
             own = await store(service.name, [*service.collections, DEAD_LETTERS, MARKS])
@@ -253,7 +254,8 @@ async def serve(
             opened(services, settings, prelude.begins) if prelude else opened(services, settings)
         )
         control = stack.enter_context(_control_socket(settings.data))
-        public = Server(server_config(installation.app, GRACE))
+        per_address = None if settings.trusted_proxies else settings.connections
+        public = Server(server_config(installation.app, GRACE, per_address))
         private = Server(server_config(as_operator(installation.app), GRACE))
         serving = [
             asyncio.create_task(public.serve(sockets=[port])),

@@ -20,8 +20,12 @@ class PlatformSettings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: str | None = None
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    connections: Annotated[int, Field(ge=1, le=2000)] = 500
+    """How many connections one address may have at once; behind trusted proxies that is theirs to limit."""
     drain: Annotated[float, Field(ge=0, le=15)] = 0
     """Seconds between "not ready" and the port's closing at the end, for a balancer to look away in."""
+    reserve: Annotated[int, Field(ge=0, le=65536)] = 64
+    """MiB of the disk kept back for what must be written even when it is full."""
     data: Path = Path("data")
     keys: Path | None = None
     organisation: Path | None = None

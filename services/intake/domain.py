@@ -16,6 +16,9 @@ MESSAGES = 200
 STEPS = 400
 """The most events one feedback may emit; beyond it something is wrong, and the citizen is told to use another way."""
 
+WORDS = 2_000_000
+"""Bytes of all that a citizen may add to one case: two hundred pages. Every service keeps a case in one document."""
+
 HISTORIC = timedelta(hours=24)
 """An imported feedback older than this is historic: no deliveries, no timers."""
 
@@ -56,7 +59,7 @@ class Repeat:
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """What a person said. `code_hash` finds it; the code itself is sealed in `contact`. `anonymous`: the department
-    is not to know who it was."""
+    is not to know who it was. `written`: the bytes of what was added so far."""
 
     number: str
     code_hash: str
@@ -73,6 +76,7 @@ class Feedback:
     anonymous: bool = False
     messages: tuple[Message, ...] = ()
     repeats: Mapping[str, Repeat] = field(default_factory=dict)
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)

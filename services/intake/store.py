@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.intake.domain import Feedback, Look, View
 from shared.clock import Clock
+from shared.errors import Unsettled
 from shared.store.documents import Documents, Kept
-from shared.store.port import Collection, DocumentStore, Index, Query
+from shared.store.port import Change, Collection, DocumentStore, Done, Duplicate, Index, Outcome, Query
 
 FEEDBACK = Collection("feedback", "record", unique=("number", "code_hash", "key_hash"))
 VIEWS = Collection("views", "derived")
-AUDIT = Collection("audit", "record", indexes=(Index(("number", "at")),))
+AUDIT = Collection("audit", "record", indexes=(Index(("number", "at")),), urgent=True)
 
 
 class Feedbacks(Documents[Feedback]):
@@ -17,6 +20,15 @@ class Feedbacks(Documents[Feedback]):
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         super().__init__(store, FEEDBACK, Feedback, clock, source="/intake")
+
+    async def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        """As any collection's, but where the disk left it open whether new feedback was kept, it is asked: whatever is
+        there meets itself."""
+        try:
+            return await super().write(changes)
+        except Unsettled:
+            outcomes = await super().write(changes)
+            return [Done(1) if outcome == Duplicate("_id") else outcome for outcome in outcomes]
 
     async def by_code(self, code_hash: str) -> Kept[Feedback] | None:
         """The feedback whose code has this digest."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pydantic_core import from_json
 
 from shared.bus.port import PARTITIONS, Positions, Record
-from shared.sqlite import Connection, chunks, put
+from shared.errors import Damaged
+from shared.sqlite import Connection, Summed, checksum, chunks, put, with_sums
 
 BATCH = 250
 """Records in one delivery at most."""
@@ -21,7 +22,7 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS log(
-         place INTEGER PRIMARY KEY, key TEXT NOT NULL, headers TEXT NOT NULL, value BLOB NOT NULL,
+         place INTEGER PRIMARY KEY, key TEXT NOT NULL, headers TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER,
          partition INTEGER AS (place >> 40), offset INTEGER AS (place & 0xffffffffff))""",
     """CREATE TABLE IF NOT EXISTS positions(
          consumer TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
@@ -32,9 +33,9 @@ SELECT json_group_array(length(value))
 FROM (SELECT value FROM log WHERE place >= ? AND place < ? ORDER BY place LIMIT ?)
 """
 RECORDS = """
-SELECT CAST('[' || group_concat('[' || offset || ',' || json_quote(key) || ',' || headers || ']') || ']' AS BLOB),
+SELECT CAST('[' || group_concat('[' || offset || ',' || json_quote(key) || ',' || json_quote(headers) || ',' || json_quote(sum) || ']') || ']' AS BLOB),
        CAST(group_concat(CAST(value AS TEXT), '') AS BLOB)
-FROM (SELECT offset, key, headers, value FROM log WHERE place >= ? ORDER BY place LIMIT ?)
+FROM (SELECT offset, key, headers, value, sum FROM log WHERE place >= ? ORDER BY place LIMIT ?)
 """
 SAVED = "SELECT json_group_array(json_array(consumer, partition, next)) FROM positions"
 
@@ -70,10 +71,17 @@ def batch(connection: Connection, partition: int, start: int, stop: int) -> list
         return []
     heads, values = connection.execute(RECORDS, (first, len(lengths))).fetchone()
     records, at = [], 0
-    for length, (offset, key, headers) in zip(lengths, from_json(heads), strict=True):
-        records.append(Record(partition, offset, key, headers, values[at : at + length]))
+    for length, (offset, key, headers, sum) in zip(lengths, from_json(heads), strict=True):
+        value = values[at : at + length]
+        if sum is not None and sum != _sum(place(partition, offset), key, headers, value):
+            raise Damaged(f"the log is damaged: partition {partition}, offset {offset}")
+        records.append(Record(partition, offset, key, from_json(headers), value))
         at += length
     return records
+
+
+def _sum(place: int, key: str, headers: str, value: bytes) -> int:
+    return checksum(f"{place}\0{key}\0{headers}\0", value)
 
 
 def positions(connection: Connection) -> list[tuple[str, int, int]]:
@@ -91,9 +99,11 @@ def _fitting(lengths: Sequence[int]) -> int:
     return len(lengths)
 
 
-def create(connection: Connection) -> None:
+def create(connection: Connection) -> Summed:
     for statement in SCHEMA:
         connection.execute(statement)
+    with_sums(connection, "log")
+    return {"log": ("place", "key", "headers", "value")}
 
 
 def ends_of(connection: Connection) -> dict[int, int]:
@@ -107,13 +117,14 @@ def ends_of(connection: Connection) -> dict[int, int]:
 def apply(connection: Connection, items: Sequence[Item]) -> list[dict[int, int]]:
     """For each item the ends of the partitions it made longer. The file, not memory, says where they are."""
     ends, results = ends_of(connection), list[dict[int, int]]()
-    records: list[tuple[int, str, str, bytes]] = []
+    records: list[tuple[int, str, str, bytes, int]] = []
     saved: dict[tuple[str, int], int] = {}
     for item in items:
         grown: dict[int, int] = {}
         if isinstance(item, Append):
             for partition, key, headers, value in item.rows:
-                records.append((place(partition, ends[partition]), key, headers, value))
+                at = place(partition, ends[partition])
+                records.append((at, key, headers, value, _sum(at, key, headers, value)))
                 ends[partition] += 1
                 grown[partition] = ends[partition]
         else:
@@ -123,7 +134,7 @@ def apply(connection: Connection, items: Sequence[Item]) -> list[dict[int, int]]
             saved |= {(item.consumer, partition): following for partition, following in item.positions.items()}
         results.append(grown)
     for some in chunks(records):
-        put(connection, "log(place, key, headers, value)", some)
+        put(connection, "log(place, key, headers, value, sum)", some)
     for positions in chunks([(*at, following) for at, following in saved.items()]):
         put(connection, "positions", positions, "ON CONFLICT DO UPDATE SET next = excluded.next")
     return results

@@ -245,7 +245,8 @@ class _Outgoing:
         await self._send(message)
 
     async def answer(self, answer: Answer, unread: Incoming | None = None) -> None:
-        """Send it whole. The connection ends after an answer to an `unread` body, but not before the sender sees it."""
+        """Send it whole. The connection ends after an answer to an `unread` body, but not before the sender sees it;
+        whoever was too slow has had the time."""
         headers = [
             (b"content-type", answer.content_type),
             (b"content-length", str(len(answer.body)).encode()),
@@ -256,7 +257,7 @@ class _Outgoing:
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if unread is not None:
             await self.send({"type": "http.response.body", "body": answer.body, "more_body": True})
-            await unread.discard(LINGER)
+            await unread.discard(LINGER if answer.status != 408 else 0)
             await self.send({"type": "http.response.body", "body": b""})
         else:
             await self.send({"type": "http.response.body", "body": answer.body})

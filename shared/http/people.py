@@ -19,7 +19,7 @@ from shared.store.documents import Decision, Documents, Kept
 from shared.store.port import Collection, DocumentStore, Done, Duplicate, Index, Query
 
 PEOPLE = Collection(
-    "people", "record", unique=("folded", "link"), indexes=(Index(("serial",)), Index(("role", "serial")))
+    "people", "record", unique=("folded", "link"), indexes=(Index(("serial",)), Index(("role", "serial"))), urgent=True
 )
 
 FIRST = 101

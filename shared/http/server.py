@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.http.connection import Connection
+from shared.http.connection import connections, prove_parser
 
 
 class Server(uvicorn.Server):
@@ -21,14 +21,17 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_config(app: ASGIApp, grace: float) -> uvicorn.Config:
-    """`grace`: seconds that requests get to finish when the server is told to stop.
+def server_config(app: ASGIApp, grace: float, per_address: int | None = None) -> uvicorn.Config:
+    """`grace`: seconds that requests get to finish when the server is told to stop. `per_address`: how many connections
+    one address may have at once.
 
-    Connections are read by httptools, which refuses what uvicorn's other parser lets a request smuggle in.
+    Connections are read by httptools, which refuses what uvicorn's other parser lets a request smuggle in; raises
+    `Misconfigured` if it does not.
     """
+    prove_parser()
     return uvicorn.Config(
         app,
-        http=Connection,
+        http=connections(per_address),
         loop="uvloop" if os.name == "posix" else "asyncio",
         ws="none",
         lifespan="off",

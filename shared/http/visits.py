@@ -14,7 +14,7 @@ from shared.http.remembered import digest_of
 from shared.store.documents import Decision, Documents, Kept
 from shared.store.port import Collection, Delete, DocumentStore, Done, Index, Query
 
-SESSIONS = Collection("sessions", "record", unique=("hash",), indexes=(Index(("person", "created_at")),))
+SESSIONS = Collection("sessions", "record", unique=("hash",), indexes=(Index(("person", "created_at")),), urgent=True)
 
 IDLE = timedelta(hours=12)
 WHOLE = timedelta(days=7)

@@ -7,5 +7,18 @@ event loop is busy. So what runs here handles many rows with one statement and b
 from shared.sqlite.connection import Connection, chunks, put
 from shared.sqlite.file import OpenFile, SqliteFile
 from shared.sqlite.lock import FolderLock
+from shared.sqlite.reserve import Reserve
+from shared.sqlite.sums import Summed, checksum, with_sums
 
-__all__ = ["Connection", "FolderLock", "OpenFile", "SqliteFile", "chunks", "put"]
+__all__ = [
+    "Connection",
+    "FolderLock",
+    "OpenFile",
+    "Reserve",
+    "SqliteFile",
+    "Summed",
+    "checksum",
+    "chunks",
+    "put",
+    "with_sums",
+]

@@ -11,13 +11,15 @@ from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from shared.errors import HuiyinError, Misconfigured
+from shared.sqlite.sums import Summed, verify
 
 Connection = sqlite3.Connection
 
 T = TypeVar("T")
 
 CHECK = 1.0
-"""Seconds that the check of a file may take at start: it is linear, and a large file should not delay the start."""
+"""Seconds that the check of a file, its indexes too, may take at start: it is linear, and a large file should not delay
+the start."""
 
 ROWS = 256
 """Rows in one statement at most; fewer are cut into powers of two."""
@@ -49,6 +51,10 @@ MODES = {
 }
 
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What is raised over a file that is no sound database; the second one where its error quotes what it cannot read."""
+
+
 def error_code(error: BaseException) -> int:
     """The primary result code of an error of SQLite, 0 for any other error."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
@@ -67,30 +73,54 @@ def connect(path: Path, mode: Literal["rw", "ro"]) -> Connection:
     try:
         for pragma in (*MODES[mode], *PRAGMAS):
             connection.execute(f"PRAGMA {pragma}").fetchall()
+    except UNREADABLE:
+        connection.close()
+        raise
+    return connection
+
+
+def reconnect(path: Path) -> Connection:
+    """A writing connection after an error of the disk, once everything is in the file and synced anew.
+
+    A sync that failed says nothing about the pages it was for, and the next one that succeeds nothing about those
+    either: so nothing is left in the write-ahead log whose sync was ever in doubt. Raises what SQLite does.
+    """
+    connection = connect(path, "rw")
+    try:
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            error = sqlite3.OperationalError("the write-ahead log is being read")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
     except sqlite3.Error:
         connection.close()
         raise
     return connection
 
 
-def prepare(path: Path, schema: Callable[[Connection], None]) -> Connection:
-    """Create the file if need be, check it, let `schema` bring its tables up in one transaction.
+Schema = Callable[[Connection], Summed | None]
+"""Brings a file's tables up, and says which of them have sums."""
+
+
+def prepare(path: Path, schema: Schema) -> Connection:
+    """Create the file if need be, check it, let `schema` bring its tables up in one transaction, check their rows.
 
     Raises `Misconfigured` naming the file where it cannot be used.
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = connect(path, "rw")
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *UNREADABLE) as error:
         raise _unusable(path, error) from error
     try:
         _check(path, connection)
         connection.execute("BEGIN IMMEDIATE")
-        schema(connection)
+        summed = schema(connection)
         connection.execute("COMMIT")
-    except (sqlite3.Error, HuiyinError) as error:
+        verify(connection, summed or {})
+    except (*UNREADABLE, HuiyinError) as error:
         connection.close()
-        raise (_unusable(path, error) if is_outage(error) else error) from error
+        raise (_unusable(path, error) if isinstance(error, UNREADABLE) else error) from error
     return connection
 
 
@@ -114,7 +144,7 @@ def _check(path: Path, connection: Connection) -> None:
     timer = threading.Timer(CHECK, connection.interrupt)
     timer.start()
     try:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.OperationalError as error:
         if error_code(error) != sqlite3.SQLITE_INTERRUPT:
             raise
@@ -127,7 +157,7 @@ def _check(path: Path, connection: Connection) -> None:
 
 
 def _unusable(path: Path, error: Exception) -> Misconfigured:
-    if error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return Misconfigured(f"{path} is damaged ({error}): restore it from a backup")
-    reason = error.strerror if isinstance(error, OSError) else error
+    if error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, UnicodeDecodeError):
+        return Misconfigured(f"{path} is damaged ({type(error).__name__}): restore it from a backup")
+    reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
     return Misconfigured(f"{path} cannot be opened: {reason}")

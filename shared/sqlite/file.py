@@ -14,8 +14,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from shared.errors import Unavailable
-from shared.sqlite.connection import Connection, connect, error_code, is_outage, prepare
+from shared.errors import Unavailable, Unsettled
+from shared.sqlite.connection import Connection, Schema, connect, error_code, is_outage, prepare, reconnect
 from shared.telemetry.failpoints import failpoint
 
 Item = TypeVar("Item")
@@ -65,7 +65,7 @@ class SqliteFile(Generic[Item, Result]):
     async def open(
         cls,
         path: Path,
-        schema: Callable[[Connection], None],
+        schema: Schema,
         apply: Callable[[Connection, Sequence[Item]], Sequence[Result]],
     ) -> SqliteFile[Item, Result]:
         """Create the file if need be, check it, let `schema` bring its tables up. Raises `Misconfigured`."""
@@ -198,7 +198,7 @@ class SqliteFile(Generic[Item, Result]):
     def _commit(self, group: Sequence[_Queued[Item, Result]]) -> Sequence[Result | Exception]:
         try:
             if self._writing is None:
-                self._writing = connect(self._path, "rw")
+                self._writing = reconnect(self._path)
             self._writing.execute("BEGIN IMMEDIATE")
             results = self._apply(self._writing, [queued.item for queued in group])
             failpoint(f"{self._path.stem}.commit")
@@ -207,7 +207,8 @@ class SqliteFile(Generic[Item, Result]):
         except Exception as error:
             self._undo(error)
             if is_outage(error):
-                return [Unavailable(f"{self._path.name} cannot be written: {error}") for _ in group]
+                unable = Unavailable if error_code(error) == sqlite3.SQLITE_FULL else Unsettled
+                return [unable(f"{self._path.name} cannot be written: {error}") for _ in group]
             if len(group) == 1:
                 return [error]
             return [self._commit([queued])[0] for queued in group]
@@ -248,5 +249,5 @@ class SqliteFile(Generic[Item, Result]):
             self._writing.close()
 
 
-OpenFile = Callable[[Path, Callable[[Connection], None], Callable[..., Any]], Awaitable[SqliteFile[Any, Any]]]
+OpenFile = Callable[[Path, Schema, Callable[..., Any]], Awaitable[SqliteFile[Any, Any]]]
 """How an adapter gets its file: `SqliteFile.open`, or what keeps the same promises."""

@@ -60,7 +60,8 @@ class Collection:
     """What a service declares about its documents.
 
     `record` collections are the truth and are never dropped; `derived` ones can be built anew from the log.
-    `unique` names fields of which no two documents hold the same value (absent or null never clashes).
+    `unique` names fields of which no two documents hold the same value (absent or null never clashes). `urgent` ones are
+    written even from what is kept in reserve for a full disk.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Collection:
     unique: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
     words: Words | None = None
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

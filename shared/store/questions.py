@@ -25,8 +25,20 @@ PATH = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*", re.ASCII
 WALKS = 100
 """How many walks are put in order by one statement; more are put together in steps (SQLite's limit is 500)."""
 
-DOCUMENT = "'[' || json_quote(d.id) || ',' || d.revision || ',' || json_quote(d.due) || ',' || d.body || ']'"
-"""A document `d` as JSON; the body is JSON already. Many of them come back as one row, parsed at once."""
+DOCUMENT = (
+    "'[' || json_quote(d.id) || ',' || d.revision || ',' || json_quote(d.due) || ',' || json_quote(d.sum) || ',' "
+    "|| length(CAST(d.body AS BLOB)) || ']' AS head, d.body AS body"
+)
+"""A document `d` as columns: its head as JSON, with the length of its body in bytes, and the body."""
+
+
+def array(json: str) -> str:
+    """An aggregate: a JSON array, as bytes, of an expression that is JSON text."""
+    return f"CAST('[' || coalesce(group_concat({json}), '') || ']' AS BLOB)"
+
+
+DOCUMENTS = f"{array('head')}, CAST(coalesce(group_concat(body, ''), '') AS BLOB)"
+"""All of them in one row: every head, and all bodies one after the other, to be judged by their sums before they are read."""
 
 
 def column_of(path: str) -> str:
@@ -93,10 +105,10 @@ def page(collection: Collection, query: Query, cursor: str | None) -> Question:
     walked, values = _together(walks, order)
     # CROSS JOIN keeps SQLite from walking the table first.
     documents = (
-        f"SELECT {DOCUMENT} AS document FROM ({walked} {order}) p CROSS JOIN {table} d ON d.rowid = p.row "
+        f"SELECT {DOCUMENT} FROM ({walked} {order}) p CROSS JOIN {table} d ON d.rowid = p.row "
         f"ORDER BY p.at {direction}, p.id {direction} LIMIT {query.limit + 1}"
     )
-    return Question(f"SELECT {array('document')} FROM ({documents})", values)
+    return Question(f"SELECT {DOCUMENTS} FROM ({documents})", values)
 
 
 def tally(collection: Collection, query: Query, most: int | None) -> Question:
@@ -113,11 +125,6 @@ def tally(collection: Collection, query: Query, most: int | None) -> Question:
     walks = [(f"SELECT 1 FROM {plan.source} WHERE {condition}", values) for condition, values in conditions]
     found, values = _together(walks, "")
     return Question(f"SELECT count(*) FROM (SELECT 1 FROM ({found}) LIMIT {most:d})", values)
-
-
-def array(json: str) -> str:
-    """An aggregate: a JSON array, as bytes, of an expression that is JSON text."""
-    return f"CAST('[' || coalesce(group_concat({json}), '') || ']' AS BLOB)"
 
 
 def cursor_after(query: Query, id: str, body: Body) -> str:

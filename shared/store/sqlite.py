@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,20 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from shared.clock import Clock, parse_rfc3339, rfc3339
-from shared.errors import NotDeclared
+from shared.errors import Damaged, NotDeclared, Unavailable
 from shared.events.envelope import Envelope
 from shared.sqlite import Connection, OpenFile, SqliteFile
 from shared.store import words
-from shared.store.port import Change, Collection, Document, DocumentStore, Outcome, Page, Query
-from shared.store.questions import DOCUMENT, array, cursor_after, page, tally
-from shared.store.tables import OVERHEAD, Prepared, Tables
+from shared.store.port import Change, Collection, Delete, Document, DocumentStore, Outcome, Page, Query
+from shared.store.questions import DOCUMENT, DOCUMENTS, array, cursor_after, page, tally
+from shared.store.tables import OVERHEAD, Prepared, Tables, sum_of
+from shared.telemetry.logs import log
 
 DROP_LIMIT = 120.0
 """Seconds that emptying a collection may take."""
+
+LARGE = 1_000_000
+"""Bytes of a document beyond which somebody should look at it: stores that we could move to refuse sixteen times that."""
 
 ENVELOPES = (
     f"SELECT {array('head')}, {array('length(value)')}, CAST(group_concat(CAST(value AS TEXT), '') AS BLOB) "
@@ -38,24 +42,35 @@ class SqliteStore(DocumentStore):
 
     @classmethod
     async def open(
-        cls, path: Path, collections: Sequence[Collection], clock: Clock, open_file: OpenFile = SqliteFile.open
+        cls,
+        path: Path,
+        collections: Sequence[Collection],
+        clock: Clock,
+        open_file: OpenFile = SqliteFile.open,
+        full: Callable[[], bool] = lambda: False,
     ) -> SqliteStore:
         """Create the file or bring its indexes up to what is declared. Raises `Misconfigured`.
 
         Tables that are no longer declared stay. The file needs no clock: callers say what time it is. `open_file` is
-        how the simulation puts a file without threads in its place.
+        how the simulation puts a file without threads in its place. While the disk is `full`, only deletes and changes to
+        urgent collections are written.
         """
         del clock
         tables = Tables(collections)
-        return cls(tables, await open_file(path, tables.create, _Writer(tables)))
+        return cls(path.name, tables, await open_file(path, tables.create, _Writer(tables)), full)
 
-    def __init__(self, tables: Tables, file: SqliteFile[Item, list[Outcome]]) -> None:
+    def __init__(
+        self, name: str, tables: Tables, file: SqliteFile[Item, list[Outcome]], full: Callable[[], bool]
+    ) -> None:
+        self._name = name
         self._tables = tables
+        self._full = full
         self._file = file
 
     async def get(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
         table = self._tables[collection].name
-        sql = f"SELECT {array(DOCUMENT)} FROM {table} d WHERE id IN (SELECT value FROM json_each(?))"
+        sql = f"SELECT {DOCUMENT} FROM {table} d WHERE id IN (SELECT value FROM json_each(?))"
+        sql = f"SELECT {DOCUMENTS} FROM ({sql})"
         return {d.id: d for d in await self._documents(sql, (to_json(ids).decode(),))} if ids else {}
 
     async def find(self, collection: str, query: Query, cursor: str | None = None) -> Page:
@@ -76,13 +91,23 @@ class SqliteStore(DocumentStore):
     async def due(self, collection: str, now: datetime, limit: int) -> list[Document]:
         table = self._tables[collection].name
         earliest = f"SELECT * FROM {table} WHERE due <= ? ORDER BY due, id LIMIT ?"
-        return await self._documents(f"SELECT {array(DOCUMENT)} FROM ({earliest}) d", (rfc3339(now), limit))
+        return await self._documents(
+            f"SELECT {DOCUMENTS} FROM (SELECT {DOCUMENT} FROM ({earliest}) d)", (rfc3339(now), limit)
+        )
 
     async def write(self, changes: Sequence[Change]) -> list[Outcome]:
-        for change in changes:
-            self._tables[change.collection]
+        urgent = [self._tables[c.collection].collection.urgent or isinstance(c, Delete) for c in changes]
+        if self._full() and not all(urgent):
+            raise Unavailable("the disk is full")
         rows = [Prepared.of(change) for change in changes]
-        return await self._file.write(rows, sum(row.weight for row in rows)) if rows else []
+        weight = sum(row.weight for row in rows)
+        if weight > LARGE:
+            for row in rows:
+                if len(row.body) > LARGE:
+                    log("store").warning(
+                        "a document is large", collection=row.change.collection, document=row.change.id
+                    )
+        return await self._file.write(rows, weight) if rows else []
 
     async def pending(
         self, limit: int, ids: Sequence[str] | None = None, older_than: datetime | None = None
@@ -110,11 +135,22 @@ class SqliteStore(DocumentStore):
         await self._file.close()
 
     async def _documents(self, sql: str, parameters: Sequence[Any]) -> list[Document]:
-        (found,) = await self._row(sql, parameters)
-        return [
-            Document(id, revision, body, parse_rfc3339(due) if due else None)
-            for id, revision, due, body in from_json(found)
-        ]
+        heads, bodies = await self._row(sql, parameters)
+        documents, at = [], 0
+        try:
+            for id, revision, due, sum, length in from_json(heads):
+                body = bodies[at : at + length]
+                at += length
+                if sum is not None and sum != sum_of(id, revision, due, body):
+                    raise self._damaged(id)
+                documents.append(Document(id, revision, from_json(body), parse_rfc3339(due) if due else None))
+        except ValueError as error:
+            raise self._damaged("a document") from error
+        return documents
+
+    def _damaged(self, what: str) -> Damaged:
+        log("store").critical("what is stored is damaged: restore the file from a backup", file=self._name, row=what)
+        return Damaged(f"{self._name} is damaged: {what}")
 
     async def _row(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         def ask(connection: Connection) -> Sequence[Any]:

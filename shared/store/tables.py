@@ -1,6 +1,6 @@
 """A collection as a table of SQLite, and the outbox beside it: their columns, their indexes, changes to many rows.
 
-A table is named like its collection: `(id, revision, due, body)`, with `body` as JSON text, and a column for each
+A table is named like its collection: `(id, revision, due, body, sum)`, with `body` as JSON text, and a column for each
 declared field, so that an index costs no reading of JSON.
 """
 
@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 from shared.clock import rfc3339
 from shared.errors import Misconfigured, NotDeclared
 from shared.events.envelope import Envelope
-from shared.sqlite import Connection, chunks, put
+from shared.sqlite import Connection, Summed, checksum, chunks, put, with_sums
 from shared.store.port import (
     Body,
     Change,
@@ -38,9 +38,9 @@ from shared.store.words import WordIndex
 OUTBOX = """
 CREATE TABLE IF NOT EXISTS _outbox(
   seq INTEGER PRIMARY KEY, collection TEXT NOT NULL, document TEXT NOT NULL, event TEXT NOT NULL UNIQUE,
-  time TEXT NOT NULL, head TEXT NOT NULL, value BLOB NOT NULL)
+  time TEXT NOT NULL, head TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER)
 """
-COLUMNS = "_outbox(collection, document, event, time, head, value)"
+COLUMNS = "_outbox(collection, document, event, time, head, value, sum)"
 
 OVERHEAD = 256
 """Bytes counted for a row besides what it holds."""
@@ -74,7 +74,12 @@ class Prepared:
 def _row(change: Insert | Replace, e: Envelope) -> tuple[object, ...]:
     time = rfc3339(e.time)
     head = to_json((e.source, e.subject, e.sequence, e.type, e.version, e.key, time, e.traceparent)).decode()
-    return change.collection, change.id, e.id, time, head, e.value
+    return change.collection, change.id, e.id, time, head, e.value, checksum(f"{e.id}\0{head}\0", e.value)
+
+
+def sum_of(id: str, revision: int, due: str | None, body: bytes) -> int:
+    """What a document's column `sum` holds."""
+    return checksum(f"{id}\0{revision}\0{due or ''}\0", body)
 
 
 class Table:
@@ -88,7 +93,7 @@ class Table:
         self.indexes = indexes_of(collection)
         self.paths = sorted({path for index in self.indexes for path in index.fields})
         self.index = WordIndex(collection) if collection.words else None
-        columns = ["revision", "due", "body", *map(column_of, self.paths), *(["words"] if self.index else [])]
+        columns = ["revision", "due", "body", "sum", *map(column_of, self.paths), *(["words"] if self.index else [])]
         self._into = f"{self.name}(id, {', '.join(columns)})"
         self._update = f"ON CONFLICT(id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in columns)}"
 
@@ -96,8 +101,9 @@ class Table:
         """Make the table and its indexes what the collection declares. Raises `Misconfigured`."""
         connection.execute(
             f"CREATE TABLE IF NOT EXISTS {self.name}"
-            "(id TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, due TEXT, body TEXT NOT NULL)"
+            "(id TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, due TEXT, body TEXT NOT NULL, sum INTEGER)"
         )
+        with_sums(connection, self.name)
         (self.index or WordIndex(self.collection)).create(connection)
         due = f'"{self.collection.name} due"'
         wanted = {due: f"CREATE INDEX {due} ON {self.name}(due, id) WHERE due IS NOT NULL"}
@@ -199,7 +205,8 @@ class Table:
         body = _body(row.change)
         values = (value_at(body, path) for path in self.paths)
         words = (self.index.terms(body),) if self.index else ()
-        return row.change.id, _expected(row.change) + 1, row.due, row.body, *values, *words
+        id, revision = row.change.id, _expected(row.change) + 1
+        return id, revision, row.due, row.body, sum_of(id, revision, row.due, row.body.encode()), *values, *words
 
     def _put_apart(self, connection: Connection, rows: Sequence[Prepared], then: str) -> list[Outcome]:
         # A replace may take what the one before it has just let go, so replaces are asked one by one.
@@ -261,11 +268,15 @@ class Tables:
         except KeyError:
             raise NotDeclared(f"the collection {collection} is not declared") from None
 
-    def create(self, connection: Connection) -> None:
+    def create(self, connection: Connection) -> Summed:
+        """Make all of them what is declared; which columns their sums are over. Raises `Misconfigured`."""
         connection.execute(OUTBOX)
+        with_sums(connection, "_outbox")
         connection.execute("CREATE INDEX IF NOT EXISTS _outbox_document ON _outbox(document)")
         for table in self._tables.values():
             table.create(connection)
+        documents = dict.fromkeys([table.name for table in self._tables.values()], ("id", "revision", "due", "body"))
+        return {"_outbox": ("event", "head", "value"), **documents}
 
     def write(self, connection: Connection, rows: Sequence[Prepared]) -> list[Outcome]:
         """One outcome for each row, as if they were written one after the other.

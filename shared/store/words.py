@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 from shared.errors import NotDeclared
 from shared.sqlite import Connection
 from shared.store.port import Body, Collection, Query, Scalar
-from shared.store.questions import DOCUMENT, Question, array, column_of, read_cursor, value_at
+from shared.store.questions import DOCUMENT, DOCUMENTS, Question, column_of, read_cursor, value_at
 
 WORDS = re.compile("[0-9a-z]{1,64}(?: [0-9a-z]{1,64})*", re.ASCII)
 """Words as they are kept: a blank between two of them."""
@@ -117,10 +117,8 @@ def page(collection: Collection, query: Query, cursor: str | None) -> Question:
         values.append(read_cursor(cursor)[1])
         after = f"AND rowid < (SELECT rowid FROM {table} WHERE id = ?)"
     found = f"SELECT rowid AS row FROM {name} WHERE {name} MATCH ? {after} ORDER BY rowid DESC LIMIT {query.limit + 1}"
-    documents = (
-        f"SELECT {DOCUMENT} AS document FROM ({found}) p CROSS JOIN {table} d ON d.rowid = p.row ORDER BY p.row DESC"
-    )
-    return Question(f"SELECT {array('document')} FROM ({documents})", values)
+    documents = f"SELECT {DOCUMENT} FROM ({found}) p CROSS JOIN {table} d ON d.rowid = p.row ORDER BY p.row DESC"
+    return Question(f"SELECT {DOCUMENTS} FROM ({documents})", values)
 
 
 def tally(collection: Collection, query: Query, most: int | None) -> Question:

@@ -61,6 +61,7 @@ PUBLISHED = counter("events_published", "Events that the log has acknowledged.",
 PUBLISH_SECONDS = histogram("publish_seconds", "Seconds until the log had acknowledged a publish.", FAST, "service")
 OUTBOX_SIZE = gauge("outbox_size", "Events that are durable and not yet in the log.", "service")
 OUTBOX_AGE = gauge("outbox_age_seconds", "Age of the oldest event that is not yet in the log; 0: none.", "service")
+DISK_FULL = gauge("disk_full", "1 while there is so little space that only what is urgent is written.")
 WRITE_SECONDS = histogram("write_seconds", "Seconds until a write was durable.", FAST, "file")
 
 TIMERS = counter("timers_fired", "Timers whose effect was written.", "service")

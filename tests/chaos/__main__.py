@@ -18,9 +18,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20, help="how long each is harmed")
     asked = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="huiyin-chaos-"))
+    peace = asyncio.run(run(asked.first, asked.seconds, root / "peace", None))
+    if peace.footprint is None or peace.findings:
+        print(f"without faults: INVALID, kept in {peace.folder}", *peace.findings, sep="\n  ", flush=True)
+        return 1
+    print(f"without faults: {peace.told}, {peace.footprint.memory >> 20} MiB", flush=True)
     ran = []
     for seed in range(asked.first, asked.first + asked.seeds):
-        one = asyncio.run(run(seed, asked.seconds, root / f"seed-{seed}"))
+        one = asyncio.run(run(seed, asked.seconds, root / f"seed-{seed}", peace.footprint))
         ran.append(one)
         verdict = "valid" if not one.findings else f"INVALID, kept in {one.folder}"
         print(f"seed {seed}: {verdict}; {one.told}, {one.kills} kills", flush=True)

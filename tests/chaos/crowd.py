@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from typing import Any
 
@@ -42,12 +43,12 @@ class Crowd:
     """The clients of one run."""
 
     def __init__(self, address: str, staff: dict[str, str], history: History, chance: random.Random) -> None:
-        self._client = httpx2.AsyncClient(
-            base_url=address, timeout=PATIENCE, trust_env=False, limits=httpx2.Limits(max_connections=200)
-        )
+        self._address = address
+        self._client = self._connected()
         self._staff, self._history, self._chance = staff, history, chance
         self._receipts: list[dict[str, Any]] = []
         self._calling: set[asyncio.Task[None]] = set()
+        self._number = itertools.count()
 
     async def call(self, seconds: float, rate: float) -> None:
         """An open loop: call number n is due at n / `rate`, whatever became of the others."""
@@ -55,7 +56,7 @@ class Crowd:
         start = loop.time()
         for n in range(int(seconds * rate)):
             await asyncio.sleep(max(0.0, start + n / rate - loop.time()))
-            task = asyncio.create_task(self._one(n))
+            task = asyncio.create_task(self._one(next(self._number)))
             self._calling.add(task)
             task.add_done_callback(self._calling.discard)
 
@@ -66,8 +67,16 @@ class Crowd:
             if call.open:
                 await self._submit(call.key, call.about, REPEATS)
 
-    async def close(self) -> None:
+    async def hang_up(self) -> None:
+        """Wait for what is under way, and leave no connection open. Whoever calls again connects anew."""
+        await asyncio.gather(*self._calling)
         await self._client.aclose()
+        self._client = self._connected()
+
+    def _connected(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url=self._address, timeout=PATIENCE, trust_env=False, limits=httpx2.Limits(max_connections=200)
+        )
 
     async def _one(self, n: int) -> None:
         draw = self._chance.random()

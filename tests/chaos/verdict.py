@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import re
 import sqlite3
 import time
 from collections import Counter, defaultdict
@@ -94,6 +95,7 @@ async def ask(verdict: Verdict, town: Town, history: History) -> None:
         )  # fmt: skip
         _words(verdict, history, {c.told[0]["id"]: case for c, case in cases.items() if case})
     _total(verdict, history, await town.figures())
+    _waiting(verdict, (await town.get("/metrics")).text)
     await _rebuilt(verdict, town)
 
 
@@ -122,6 +124,13 @@ def _total(verdict: Verdict, history: History, summary: dict[str, Any]) -> None:
         sum(cells.values()) != summary["total"] for cells in summary["by"].values()
     ):
         verdict.findings.append(f"I20: the figures do not add up: {summary}")
+
+
+def _waiting(verdict: Verdict, metrics: str) -> None:
+    """I4: by their own account nothing waits in the outboxes, and nothing has waited for any time."""
+    told = re.findall(r'^huiyin_outbox_(?:size|age_seconds)\{service="(\w+)"\} (\S+)$', metrics, re.MULTILINE)
+    if {service for service, _ in told} != set(SERVICES) or any(float(value) for _, value in told):
+        verdict.findings.append(f"I4: the outboxes tell of {told}")
 
 
 async def _rebuilt(verdict: Verdict, town: Town) -> None:
@@ -183,9 +192,7 @@ def _letters(verdict: Verdict, data: Path, events: list[tuple[str, dict[str, str
     documents = {id: json.loads(body) for id, body in rows_of(data)("notify", "SELECT id, body FROM deliveries")}
     reachable = {k for k, h, v in events if h["ce_type"] == "feedback.received" and "email" in v["contact_kinds"]}
     wanted = Counter(
-        (key, h["ce_id"], LETTERS[h["ce_type"]])
-        for key, h, v in events
-        if key in reachable and h["ce_type"] in LETTERS and _is_told(h, v)
+        (key, h["ce_id"], LETTERS[h["ce_type"]]) for key, h, _ in events if key in reachable and h["ce_type"] in LETTERS
     )
     deliveries = [(id, d) for id, body in documents.items() for d in body["deliveries"]]
     got = Counter((id, d["cause"], d["kind"]) for id, d in deliveries if d["recipient_role"] == "citizen")
@@ -204,11 +211,6 @@ def _letters(verdict: Verdict, data: Path, events: list[tuple[str, dict[str, str
     lying = Counter(path.name for folder in ("new", "cur") for path in (data / "mail" / folder).glob("*"))
     if lying != expected:
         verdict.findings.append(f"I9: {lying.total()} letters lie in the folder, {expected.total()} were to be sent")
-
-
-def _is_told(headers: dict[str, str], value: dict[str, Any]) -> bool:
-    """A case that closes without words is not news, and neither is what the citizen did."""
-    return headers["ce_type"] == "feedback.received" or value.get("text") is not None
 
 
 def _leftovers(verdict: Verdict, data: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from shared.http.edge import as_operator
+from shared.errors import Misconfigured
+from shared.http import connection, limits
+from shared.http.edge import as_operator, server_config
 from tests.support.edge import Behind, behind_the_edge, said, served
 
 Address = tuple[str, int]
@@ -56,9 +58,14 @@ async def test_an_endless_chunked_body_is_cut_at_the_limit(address: Address) -> 
 
 @pytest.mark.row("A2")
 @pytest.mark.row("A3")
+def test_heads_and_bodies_have_the_time_that_was_promised() -> None:
+    assert (connection.HEAD_SECONDS, limits.BODY_SECONDS, limits.LARGEST) == (10.0, 15.0, 256 * 1024)
+
+
+@pytest.mark.row("A2")
+@pytest.mark.row("A3")
 async def test_a_body_that_drips_is_cut_in_time(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.http.limits.BODY_SECONDS", 0.3)
-    monkeypatch.setattr("shared.http.edge.LINGER", 0.1)
     for start in (CHUNKED + b"1\r\nx\r\n", HEAD + b'Content-Length: 50\r\n\r\n{"te'):
         answer = await said(address, start)
         assert answer.status == 408
@@ -100,6 +107,52 @@ async def test_a_second_head_that_drips_ends_the_connection_too(
                     await asyncio.wait_for(reader.read(1), 0.05)
         assert dripped < 100
         writer.close()
+
+
+SLOW = (b"", b"GET /live HTTP/1.1\r\nHost: a", CHUNKED + b"1\r\nx\r\n", HEAD + b'Content-Length: 50\r\n\r\n{"te')
+
+
+@pytest.mark.row("A3")
+async def test_a_thousand_slow_connections_of_one_address_keep_nobody_out(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.http.connection.HEAD_SECONDS", 0.3)
+    monkeypatch.setattr("shared.http.limits.BODY_SECONDS", 0.3)
+    async with served(behind.edge, per_address=100) as address, asyncio.timeout(20):
+        opened = []
+        for number in range(1000):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(SLOW[number % len(SLOW)])
+            opened.append((reader, writer))
+        assert (await said(address, b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")).status == 200
+        ended = await asyncio.gather(*(reader.read() for reader, _ in opened), return_exceptions=True)
+        assert [word for word in ended if word and not (isinstance(word, bytes) and b" 408 " in word)] == []
+        assert sum(not word for word in ended) > 800, "those beyond the hundred were closed without a word"
+        for _, writer in opened:
+            writer.close()
+
+
+@pytest.mark.row("A3")
+async def test_a_connection_too_many_is_let_go_while_all_the_others_are_being_answered(behind: Behind) -> None:
+    begun, waited = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.release()
+        await waited.wait()
+        await behind.edge(scope, receive, send)
+
+    request = b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with served(slow, per_address=2) as address, asyncio.timeout(10):
+        both = [asyncio.create_task(said(address, request)) for _ in range(2)]
+        for _ in both:
+            await begun.acquire()
+        reader, writer = await asyncio.open_connection(*address)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+        waited.set()
+        assert [answer.status for answer in await asyncio.gather(*both)] == [200, 200]
+        assert (await said(address, request)).status == 200
 
 
 @pytest.mark.row("A3")
@@ -149,7 +202,27 @@ async def test_a_stream_that_stops_coming_is_cut_in_time(behind: Behind, monkeyp
     ],
 )
 async def test_a_request_that_two_servers_could_read_differently_is_malformed(address: Address, raw: bytes) -> None:
-    assert (await said(address, raw)).status == 400
+    """And nothing that it may carry is read as a second one: the connection ends."""
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(raw)
+        told = await reader.read()
+        writer.close()
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert told.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.row("A35")
+def test_a_parser_that_takes_ambiguous_requests_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lenient:
+        def __init__(self, protocol: object) -> None: ...
+
+        def feed_data(self, data: bytes) -> None: ...
+
+    connection.prove_parser()
+    monkeypatch.setattr("httptools.HttpRequestParser", Lenient)
+    with pytest.raises(Misconfigured, match="httptools"):
+        server_config(None, 1.0)  # type: ignore[arg-type]  # it does not come to that
 
 
 @pytest.mark.row("A33")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.intake.domain import STEPS
+from services.intake.domain import STEPS, WORDS
 from shared.events import routing
 from shared.events.envelope import Sealed
 from tests.support.intake import Portal, code_of, portal
@@ -213,6 +213,22 @@ async def test_a_case_takes_so_many_steps_of_its_submitter(town: Portal, monkeyp
         over = await town.post(receipt, call, body)
         assert (over.status_code, over.json()["errors"]) == (422, [{"location": "/", "code": "too_many_steps"}])
     assert len(await town.told(receipt["id"])) == 3, "what waits for the log has an end, however long the log is away"
+
+
+@pytest.mark.row("F32")
+async def test_a_case_takes_so_many_words_that_its_document_stays_small(
+    town: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert WORDS == 2_000_000
+    monkeypatch.setattr("services.intake.handlers.submitter.WORDS", 130_000)
+    receipt = await town.say()
+    page = "路" * 20_000
+    assert (await town.post(receipt, "messages", {"text": page})).status_code == 201
+    assert (await town.post(receipt, "rating", {"comment": page, "satisfaction": 1})).status_code == 202
+    for call, body in (("messages", {"text": page}), ("reopening", {"reason": page})):
+        over = await town.post(receipt, call, body)
+        assert (over.status_code, over.json()["errors"]) == (422, [{"location": "/", "code": "too_many_words"}])
+    assert (await town.post(receipt, "withdrawal", {})).status_code == 202
 
 
 @pytest.mark.row("F31")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.sqlite import Connection
 from tests.support.intake import Portal, portal
 from tests.unit.sqlite.test_file import Failing
 
@@ -19,16 +20,45 @@ async def town(tmp_path: Path) -> AsyncIterator[Portal]:
         yield town
 
 
-@pytest.mark.row("F9")
-@pytest.mark.parametrize("committed", [False, True])
-async def test_a_commit_of_unknown_outcome_is_settled_by_its_key(town: Portal, committed: bool) -> None:
-    await town.say("先有一件")
+def failing(town: Portal, committed: bool) -> None:
+    """The next commit is reported as failed by the disk, whether or not it was made."""
     file = town.store._file
     assert file._writing
     file._writing = Failing(file._writing, sqlite3.SQLITE_IOERR_FSYNC, committed)  # type: ignore[assignment]
-    headers = {"Idempotency-Key": "k"}
-    unknown = await town.client.post("/v1/feedback", json={"text": "路灯不亮了"}, headers=headers)
-    assert (unknown.status_code, unknown.headers["retry-after"]) == (503, "1")
+
+
+@pytest.mark.row("F9")
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_a_commit_of_unknown_outcome_is_looked_up_before_it_is_answered(
+    town: Portal, committed: bool, key: str | None
+) -> None:
+    await town.say("先有一件")
+    failing(town, committed)
+    receipt = await town.say("路灯不亮了", key=key)
+    assert (await town.follow(receipt))["number"] == receipt["number"]
+    events = [envelope for envelope in await town.store.pending(100) if envelope.type == "feedback.received"]
+    assert len(events) == 2
+
+
+@pytest.mark.row("F9")
+@pytest.mark.parametrize("committed", [False, True])
+async def test_what_the_disk_leaves_open_twice_is_settled_by_its_key(
+    town: Portal, committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.say("先有一件")
+
+    def broken(path: Path) -> Connection:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
+
+    failing(town, committed)
+    with monkeypatch.context() as disk:
+        disk.setattr("shared.sqlite.file.reconnect", broken)
+        headers = {"Idempotency-Key": "k"}
+        unknown = await town.client.post("/v1/feedback", json={"text": "路灯不亮了"}, headers=headers)
+        assert (unknown.status_code, unknown.headers["retry-after"]) == (503, "1")
     receipt = await town.say("路灯不亮了", key="k")
     assert await town.say("路灯不亮了", key="k") == receipt
     events = [envelope for envelope in await town.store.pending(100) if envelope.type == "feedback.received"]

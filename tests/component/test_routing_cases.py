@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.routing import handlers
-from services.routing.domain.case import Case
+from services.routing.domain.case import WORDS, Case
 from shared.clock import parse_rfc3339
 from shared.events.intake import FeedbackRated, FeedbackSupplemented, Point
 from tests.support.routing import CITIZEN, Town, chengchuan
@@ -184,6 +184,21 @@ async def test_an_illegal_move_is_refused_with_the_legal_ones(town: Town) -> Non
     refused = await town.post(case.number, "answer", 1, worker, BODIES["answer"])
     assert refused.status_code == 409
     assert refused.json()["legal"] == ["acceptance", "return", "reassignment"]
+
+
+@pytest.mark.row("F32")
+async def test_staff_write_so_much_that_a_case_stays_one_small_document(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert WORDS == 3_000_000
+    monkeypatch.setattr("services.routing.handlers.desk.WORDS", 200_000)
+    case = (await town.receive("路灯不亮")).value
+    worker = await town.key("case-worker", "lighting")
+    for version in (1, 2):
+        assert (await town.post(case.number, "note", version, worker, {"text": "路" * 20_000})).status_code == 200
+    over = await town.post(case.number, "note", 3, worker, {"text": "路" * 20_000})
+    assert (over.status_code, over.json()["errors"]) == (422, [{"location": "/text", "code": "too_many_words"}])
+    assert (await town.post(case.number, "acceptance", 3, worker)).status_code == 200
 
 
 @pytest.mark.row("F31")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import random
 import resource
+import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from shared.clock import SystemClock
-from shared.errors import Misconfigured, NotDeclared
-from shared.store.port import Collection, DocumentStore, Done, Index, Insert
+from shared.errors import Damaged, Misconfigured, NotDeclared, Unavailable
+from shared.store.port import Collection, Delete, DocumentStore, Done, Index, Insert, Query, Replace
 from shared.store.sqlite import SqliteStore
 from tests.contract.questions import NUMBERS, QuestionsContract
 from tests.contract.store import CASES, Opening, StoreContract
@@ -61,6 +64,33 @@ class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
         await store.close()
         assert [file.name for file in tmp_path.iterdir()] == ["routing.db"]
 
+    @pytest.mark.row("F32")
+    async def test_a_document_beyond_a_megabyte_is_told_of(
+        self, opening: Opening, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = await opening([CASES])
+        await store.write(
+            [Insert("cases", "a", {"text": "x" * 900_000}), Insert("cases", "b", {"text": "x" * 1_100_000})]
+        )
+        (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert (line["event"], line["document"]) == ("a document is large", "b")
+        await store.close()
+
+    @pytest.mark.row("F7")
+    async def test_while_the_disk_is_full_only_what_is_urgent_is_written(self, tmp_path: Path) -> None:
+        disk = {"full": False}
+        collections = [CASES, Collection("audit", "record", urgent=True)]
+        store = await SqliteStore.open(tmp_path / "routing.db", collections, SystemClock(), full=lambda: disk["full"])
+        await store.write([Insert("cases", "c", {}), Insert("cases", "d", {})])
+        disk["full"] = True
+        with pytest.raises(Unavailable, match="full"):
+            await store.write([Insert("audit", "a", {}), Insert("cases", "e", {})])
+        assert await store.write([Insert("audit", "a", {}), Delete("cases", "c", 1)]) == [Done(1), Done(0)]
+        assert set(await store.get("cases", ["c", "d", "e"])) == {"d"}
+        disk["full"] = False
+        assert await store.write([Insert("cases", "e", {})]) == [Done(1)]
+        await store.close()
+
     @pytest.mark.row("F11")
     async def test_a_damaged_file_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:
         store = await opening([CASES])
@@ -74,6 +104,68 @@ class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
             await opening([CASES])
         assert str(path) in str(refusal.value)
         assert "\n" not in str(refusal.value)
+
+    @pytest.mark.row("F11")
+    async def test_a_bit_that_flips_anywhere_is_found_at_the_start_or_changes_nothing(
+        self, opening: Opening, tmp_path: Path
+    ) -> None:
+        store = await opening([CASES])
+        ids = [f"c{number}" for number in range(20)]
+        await store.write([Insert("cases", id, {"number": id, "text": f"路灯 {id} " * 20}) for id in ids])
+        written = await store.get("cases", ids)
+        await store.close()
+        path, chance = tmp_path / "routing.db", random.Random(11)
+        content = path.read_bytes()
+        told: list[str] = []
+        for _ in range(60):
+            damaged = bytearray(content)
+            damaged[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+            path.write_bytes(damaged)
+            try:
+                store = await opening([CASES])
+            except Misconfigured as refusal:
+                told.append(str(refusal))
+                continue
+            assert await store.get("cases", ids) == written
+            await store.close()
+        assert all(line.startswith(f"{path} ") for line in told)
+        assert len(told) > sum("(row c" in line for line in told) > 0
+
+    @pytest.mark.row("F11")
+    async def test_a_row_that_is_damaged_while_the_file_is_open_is_never_served(
+        self, opening: Opening, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = await opening([CASES])
+        await store.write([Insert("cases", id, {"number": id}) for id in "ab"])
+        with sqlite3.connect(tmp_path / "routing.db") as other:
+            other.execute("""UPDATE cases SET body = '{"number":"x"}' WHERE id = 'b'""")
+        other.close()
+        assert set(await store.get("cases", ["a"])) == {"a"}
+        with pytest.raises(Damaged, match=r"routing\.db is damaged: b"):
+            await store.get("cases", ["a", "b"])
+        with pytest.raises(Damaged):
+            await store.find("cases", Query(limit=10))
+        alarm = json.loads(capsys.readouterr().err.splitlines()[0])
+        assert (alarm["level"], alarm["file"], alarm["row"]) == ("critical", "routing.db", "b")
+        await store.close()
+
+    @pytest.mark.row("F11")
+    async def test_rows_from_before_there_were_sums_are_read_and_get_one_when_they_are_written(
+        self, opening: Opening, tmp_path: Path
+    ) -> None:
+        store = await opening([CASES])
+        await store.write([Insert("cases", "a", {"number": "1"})])
+        await store.close()
+        with sqlite3.connect(tmp_path / "routing.db") as older:
+            older.execute("ALTER TABLE cases DROP COLUMN sum")
+        older.close()
+        store = await opening([CASES])
+        assert (await store.get("cases", ["a"]))["a"].body == {"number": "1"}
+        await store.write([Replace("cases", "a", 1, {"number": "2"})])
+        await store.close()
+        with sqlite3.connect(tmp_path / "routing.db") as reader:
+            assert reader.execute("SELECT count(*) FROM cases WHERE sum NOTNULL").fetchone() == (1,)
+        reader.close()
 
     @pytest.mark.row("F11")
     async def test_a_file_that_is_no_database_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ async def test_a_full_disk_refuses_keeps_and_recovers(tmp_path: Path, kind: Lite
         first = await town.say("路灯不亮了")
         await town.case(first["number"])
         accepted = [first]
+        town.key("auditor")
         with shortage(kind, town, disk):
             refused = await _until_refused(town, accepted)
             assert refused.status_code == 503
@@ -58,6 +59,8 @@ async def test_a_full_disk_refuses_keeps_and_recovers(tmp_path: Path, kind: Lite
                 assert (await town.track(receipt))["number"] == receipt["number"]
             assert (await town.case(first["number"]))["number"] == first["number"]
             assert (await town.figures())["total"] >= 1
+            if kind == "disk":
+                await _the_reserve_is_for_the_audit(town, first["number"])
             assert town.process
             assert town.process.poll() is None
 
@@ -68,6 +71,8 @@ async def test_a_full_disk_refuses_keeps_and_recovers(tmp_path: Path, kind: Lite
             return answer.status_code == 201
 
         await eventually(again, within=30)
+        if kind == "disk":
+            await eventually((town.data / "reserve").exists)
         await town.quiet()
         states = [(await town.track(receipt))["state"] for receipt in accepted]
         assert "received" not in states
@@ -106,6 +111,17 @@ async def test_a_start_on_a_full_disk_lets_people_read(tmp_path: Path) -> None:
     finally:
         town.kill()
         disk.release()
+
+
+async def _the_reserve_is_for_the_audit(town: Town, number: str) -> None:
+    """What was kept back is given back, and it is not for what anybody says but for who looks at whom."""
+    await eventually(lambda: not (town.data / "reserve").exists())
+    shown = await town.get(f"/v1/feedback/{number}/contact?reason=call-back", headers=town.key())
+    assert shown.status_code == 200, shown.text
+    audit = await town.get(f"/v1/audit?number={number}", headers=town.key("auditor"))
+    assert [look["reason"] for look in audit.json()["items"]] == ["call-back"]
+    refused = await town.post("/v1/feedback", json={"text": "一"})
+    assert (refused.status_code, int(refused.headers["retry-after"]) >= 1) == (503, True)
 
 
 async def _until_refused(town: Town, accepted: list[dict[str, str]]) -> httpx2.Response:

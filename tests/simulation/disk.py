@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.sqlite import Connection
+from shared.sqlite.connection import Schema
 
 
 class InlineFile:
@@ -57,7 +58,7 @@ class Disk:
     async def open(
         self,
         path: Path,
-        schema: Callable[[Connection], None],
+        schema: Schema,
         apply: Callable[[Connection, Sequence[Any]], Sequence[Any]],
     ) -> Any:
         connection = self._connections.get(path.stem)

@@ -116,6 +116,14 @@ MUTATIONS = (
         "return [revisions.get(row.change.id) == _expected(row.change) for row in rows]",
         "return [row.change.id in revisions for row in rows]",
     ),
+    Mutation(  # the pause gives others their turn; with the guard it does no harm
+        "a timer without a guard",
+        "shared.delivery.timers:TimerLoop._fire",
+        "outcomes = await documents.write(changes) if changes else []",
+        "import dataclasses; await self._clock.sleep(LOOK); found = await documents.get_many([c.id for c in changes]); "
+        "outcomes = await documents.write("
+        "[dataclasses.replace(c, revision=found[c.id].revision) for c in changes]) if changes else []",
+    ),
     Mutation(
         "a timer that stays armed when it has fired",
         "services.routing.domain.case:_timers",
@@ -137,6 +145,12 @@ MUTATIONS = (
         "services.notify.channels.letters:Letters.to_citizen",
         "delivery.id",
         'f"{delivery.id}-{delivery.progress.attempts}"',
+    ),
+    Mutation(
+        "a provider that takes a repeated letter for another one",
+        "tests.simulation.world:Post.take",
+        "self.letters.setdefault(letter.id, letter)",
+        'self.letters.setdefault(f"{letter.id} {self.handed_in[letter.id]}", letter)',
     ),
     Mutation(
         "a claim that nobody wrote down",

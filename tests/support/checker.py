@@ -84,6 +84,7 @@ def check(rows: Rows, accepted: dict[str, str], tried: int, in_order: bool = Tru
     first = _log(found, events, {"/intake": feedback, "/routing": cases}, in_order)
     _folds(found, rows, first, cases)
     _moves(found, first)
+    _conserved(found, rows, first)
     _keys(found, feedback)
     _figures(found, rows, cases)
     return found
@@ -164,8 +165,9 @@ def _folds(found: Findings, rows: Rows, first: Any, cases: Any) -> None:
 
 
 def _moves(found: Findings, first: Any) -> None:
-    """I10 and I19: every timer fired once, and every step is one that the state allows."""
+    """I10 and I19: every timer fired once, every step is one that the state allows, and what was closed was answered."""
     fired: Counter[tuple[str, str, int]] = Counter()
+    replied: set[str] = set()
     state: dict[str, str] = {}
     for key, _, value in sorted((event for event in first if event[1]["ce_type"].startswith("case.")), key=_sequence):
         if value["from"] != state.get(key, "received"):
@@ -173,6 +175,10 @@ def _moves(found: Findings, first: Any) -> None:
         if value["to"] != value["from"] and value["to"] not in STEPS[value["from"]]:
             found.append(f"I19: {key} went from {value['from']} to {value['to']}")
         state[key] = value["to"]
+        if value.get("text") is not None and value["to"] in ("answered", "closed"):
+            replied.add(key)
+        if value["to"] == "closed" and key not in replied:
+            found.append(f"I19: {key} is closed, and nobody has said why")
         if "timer" in value:
             fired[key, value["timer"], value["revision"]] += 1
     found.extend(f"I10: {timer} of {key} fired {n} times" for (key, timer, _), n in fired.items() if n > 1)
@@ -180,6 +186,24 @@ def _moves(found: Findings, first: Any) -> None:
 
 def _sequence(event: Any) -> int:
     return int(event[1]["ce_sequence"])
+
+
+def _conserved(found: Findings, rows: Rows, first: Any) -> None:
+    """I20: what the log says each department has is open, closed or withdrawn, and so is everything that was received."""
+    received = Counter(headers["ce_type"] for _, headers, _ in first)["feedback.received"]
+    owner = {
+        key: value["department"]
+        for key, headers, value in sorted(first, key=_sequence)
+        if headers["ce_type"].startswith("case.")
+    }
+    had: Counter[str] = Counter()
+    for body in _documents(rows, "analytics", "cases").values():
+        if body["state"] in STEPS and body["state"] != "received":
+            had[body["department"]] += 1
+    if had != Counter(owner.values()):
+        found.append(f"I20: by department {dict(had)} are open or ended, the log has {dict(Counter(owner.values()))}")
+    if had.total() != received:
+        found.append(f"I20: {received} were received, {had.total()} are open or ended")
 
 
 def _keys(found: Findings, feedback: Any) -> None:

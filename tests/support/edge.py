@@ -125,12 +125,12 @@ async def behind_the_edge(folder: Path, **settings: Any) -> AsyncIterator[Behind
 
 
 @asynccontextmanager
-async def served(edge: ASGIApp) -> AsyncIterator[tuple[str, int]]:
+async def served(edge: ASGIApp, per_address: int | None = None) -> AsyncIterator[tuple[str, int]]:
     """The edge on a loopback port, on the server and with the settings that are used in earnest."""
     # Named as TCP: asyncio leaves Nagle's delay on for what a socket of no named protocol accepts.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
-    server = Server(server_config(edge, 1.0))
+    server = Server(server_config(edge, 1.0, per_address))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     await eventually(lambda: server.started)
     try:

@@ -43,7 +43,10 @@ def installation(folder: Path, environment: pytest.MonkeyPatch, *holders: str) -
     up, down = threading.Event(), threading.Event()
 
     async def live() -> None:
-        async with opened(SERVICES, PlatformSettings(data=folder)) as whole, on_a_port(whole.app) as (host, port):
+        async with (
+            opened(SERVICES, PlatformSettings(data=folder, reserve=1)) as whole,
+            on_a_port(whole.app) as (host, port),
+        ):
             operator = httpx2.ASGITransport(app=as_operator(whole.app))
             async with httpx2.AsyncClient(transport=operator, base_url="http://control") as client:
 

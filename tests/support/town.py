@@ -38,6 +38,7 @@ class Town:
             "HUIYIN_PORT": "0",
             "INTAKE_RATE": "off",
             "NOTIFY_DIGEST": "0",
+            "HUIYIN_RESERVE": "4",
             **settings,
         }
         self.process: subprocess.Popen[str] | None = None

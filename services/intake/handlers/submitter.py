@@ -8,7 +8,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from services.intake.domain import MESSAGES, STEPS, Feedback, Message, Repeat, Step, canonical_code
+from services.intake.domain import MESSAGES, STEPS, WORDS, Feedback, Message, Repeat, Step, canonical_code
 from services.intake.handlers.digests import code_hash, fingerprint, key_hash
 from services.intake.handlers.reception import CITIZEN
 from services.intake.store import Feedbacks, Views
@@ -178,11 +178,12 @@ class Submitter:
                 return None
             if now.sequence >= STEPS:
                 raise Invalid([FieldError("/", "too_many_steps")])
+            written = now.value.written + sum(len(said.encode()) for said in body.values() if isinstance(said, str))
+            if written > WORDS:
+                raise Invalid([FieldError("/", "too_many_words")])
             decision = decide(now.value, keys)
-            if not keyed:
-                return decision
-            repeats = {**decision.value.repeats, keyed: Repeat(printed, id)}
-            return Decision(replace(decision.value, repeats=repeats), decision.emit)
+            repeats = {**decision.value.repeats, keyed: Repeat(printed, id)} if keyed else decision.value.repeats
+            return Decision(replace(decision.value, repeats=repeats, written=written), decision.emit)
 
         await self.feedbacks.change(kept.id, guarded)
         return answered[0]

@@ -20,6 +20,9 @@ MESSAGES = 200
 STEPS = 1000
 """How many steps of its history a case keeps: the first and the newest."""
 
+WORDS = 3_000_000
+"""Bytes of all sealed words of staff on one case: three hundred pages. Every service keeps a case in one document."""
+
 T = TypeVar("T")
 
 Author = Literal["citizen", "staff"]
@@ -99,7 +102,7 @@ class Case:
     deadline has passed and case.overdue has said so. `routings` and `hops` count how often it was routed and returned.
     `urgency` sorts the queue: cases whose deadline runs by deadline, those that wait for the citizen, open historic
     ones, and the rest by when they ended; no two have the same.
-    `words` are keyed digests of what was said, by which the case is found.
+    `written`: the bytes of what staff have written, sealed. `words` are keyed digests of what was said, by which the case is found.
     """
 
     number: str
@@ -138,6 +141,7 @@ class Case:
     rating: Rating | None = None
     timers: tuple[Timer, ...] = ()
     timer_revision: int = 0
+    written: int = 0
     timeline: tuple[Step, ...] = ()
     messages: tuple[Message, ...] = ()
     urgency: str = ""
@@ -210,6 +214,7 @@ def moved(
         timer_revision=revision,
         timeline=_bounded(before.timeline, step, STEPS),
         messages=_bounded(before.messages, message, MESSAGES) if message else before.messages,
+        written=before.written + (len(message.words.ct) if message and message.author == "staff" else 0),
         urgency=_urgency(after),
     )
     event = shape(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.routing.domain import work
-from services.routing.domain.case import MESSAGES, Case, Moved, Turn
+from services.routing.domain.case import MESSAGES, WORDS, Case, Moved, Turn
 from services.routing.domain.organisation import Organisation
 from services.routing.domain.terms import Terms, findable
 from services.routing.handlers.cases import decision_of
@@ -198,7 +198,10 @@ class Desk:
         keys = (await self._vault.fetch([case.key_name])).get(case.key_name)
         if keys is None:  # erased: nothing can be said to or about this citizen any more
             raise IllegalMove(case.state, ())
-        return keys.seal("reply", field, words)
+        sealed = keys.seal("reply", field, words)
+        if case.written + len(sealed.ct) > WORDS:
+            raise Invalid([FieldError(f"/{field}", "too_many_words")])
+        return sealed
 
 
 def _heard_of(case: Case, past: Past) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Unavailable
+from shared.errors import Unavailable, Unsettled
 from shared.sqlite import Connection, SqliteFile, chunks
 from shared.sqlite.file import QUEUE
 
@@ -137,16 +137,22 @@ class Failing:
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_WRITE])
 @pytest.mark.parametrize("committed", [False, True])
 async def test_after_an_error_of_the_disk_the_connection_is_not_believed(
-    file: SqliteFile[str, int], code: int, committed: bool
+    file: SqliteFile[str, int], tmp_path: Path, code: int, committed: bool
 ) -> None:
     await file.write("before", 1)
+    assert await file.read(texts) == ["before"]  # whoever reads keeps the log from being ended with the connection
     connection = file._writing
     assert connection
     failing = Failing(connection, code, committed)
     file._writing = failing  # type: ignore[assignment]  # it does what the writer asks of a connection
-    with pytest.raises(Unavailable, match="cannot be written"):
+    with pytest.raises(Unsettled, match="cannot be written"):
         await file.write("unknown", 1)
     assert failing.closed
+    log = tmp_path / "notes.db-wal"
+    assert log.stat().st_size > 0
+    with pytest.raises(ZeroDivisionError):
+        await file.write("mistake", 1)
+    assert log.stat().st_size == 0, "the frames whose sync failed are in the file, and no sync of theirs is believed"
     assert await file.write("after", 1) == 5
     assert await file.read(texts) == (["before", "unknown", "after"] if committed else ["before", "after"])
 
