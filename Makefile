@@ -12,10 +12,10 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser check web bench bench-long simulate mutations powercut chaos events pictures clean
+.PHONY: help run test browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down events pictures clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: $(STAMP) ## start everything in one process, with the sample at the first start, and print the addresses
 	@$(MAKE) --silent --no-print-directory $(BUILT) || true
@@ -52,6 +52,12 @@ chaos: $(STAMP) ## kill, pause and starve a real process under load, and see whe
 	.venv/bin/pytest tests/chaos
 	.venv/bin/python -m tests.chaos --seeds $(or $(SEEDS),3) --seconds $(or $(SECONDS),20)
 
+servers-up: $(STAMP) ## start Kafka and MongoDB on this machine, without containers; `make servers-up NODES=3`; eval "$(make -s servers-up)" names them
+	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native up --nodes $(or $(NODES),1)
+
+servers-down: $(STAMP) ## stop them; what they hold stays in .servers
+	@.venv/bin/python -m deploy.native down --nodes $(or $(NODES),1)
+
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
 
@@ -73,7 +79,7 @@ clean: ## remove what the targets made (never the data folder)
 $(STAMP): pyproject.toml uv.lock
 	@command -v $(UV) >/dev/null 2>&1 || { echo "setting up uv in .uv"; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
 	@echo "setting up the packages of uv.lock"
-	@$(UV) sync --frozen --quiet --compile-bytecode
+	@$(UV) sync --frozen --quiet --compile-bytecode --extra distributed
 	@touch $@
 
 $(BUILT): $(STAMP) $(wildcard $(WEB)/scripts/*.ts $(WEB)/scripts/*/*.ts) $(addprefix $(WEB)/,build package.json package-lock.json tsconfig.json vite.config.js)
