@@ -77,8 +77,8 @@ clean: ## remove what the targets made (never the data folder)
 	rm -rf .venv .uv $(WEB)/dist $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(STAMP): pyproject.toml uv.lock
-	@command -v $(UV) >/dev/null 2>&1 || { echo "setting up uv in .uv"; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
-	@echo "setting up the packages of uv.lock"
+	@command -v $(UV) >/dev/null 2>&1 || { echo "setting up uv in .uv" >&2; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
+	@echo "setting up the packages of uv.lock" >&2
 	@$(UV) sync --frozen --quiet --compile-bytecode --extra distributed
 	@touch $@
 
