@@ -1,4 +1,4 @@
-"""The command line: serve · import · users · keys · dead-letters · rebuild · dump · lag.
+"""The command line: serve · import · users · keys · dead-letters · rebuild · dump · lag · topics.
 
 `serve` is the process. Every other command talks to the running process over `control.sock`; if nothing runs, it opens
 the files itself. A command that began over the socket never falls back.
@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from services.control import checked, give_up, lines, told
+from services.control import checked, finished, give_up, lines, told
 from services.users import users
 from shared.clock import SystemClock
 from shared.errors import Misconfigured
@@ -31,6 +31,8 @@ letters = typer.Typer(help="Records that could not be taken.", no_args_is_help=T
 app.add_typer(users, name="users")
 app.add_typer(keys, name="keys")
 app.add_typer(letters, name="dead-letters")
+topics = typer.Typer(help="The log on Kafka.", no_args_is_help=True)
+app.add_typer(topics, name="topics")
 
 Name = Annotated[Literal["intake", "routing", "notify", "analytics"], typer.Argument(help="one of the four")]
 
@@ -85,6 +87,14 @@ def create_key(
         print(checked(await client.post("/control/keys", json=wanted)).json()["key"])
 
     told(work)
+
+
+@topics.command("apply")
+def apply_topic() -> None:
+    """Make the topic of HUIYIN_KAFKA_URL what it has to be; say what was done. Again is harmless."""
+    from shared.runtime import apply_topics
+
+    finished(apply_topics)
 
 
 @app.command()

@@ -57,4 +57,5 @@ SERVICE = Service(
     ),
     emits=(),
     build=build,
+    port=8084,
 )

@@ -30,6 +30,8 @@ class TestKafkaBus(BusContract):
     @pytest.fixture
     def opening(self, clock: ManualClock, topic: Topic) -> Opening:
         async def open() -> EventBus:
-            return await KafkaBus.open(topic, clock)
+            bus = KafkaBus(topic, clock)
+            await bus.check()
+            return bus
 
         return open

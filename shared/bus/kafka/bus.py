@@ -20,17 +20,12 @@ from shared.events.envelope import Envelope
 class KafkaBus(EventBus):
     """The log that every process of an installation shares."""
 
-    @classmethod
-    async def open(cls, topic: Topic, clock: Clock, instance: str | None = None) -> KafkaBus:
-        """Go on with the log. Raises `Misconfigured` for a topic that is missing or would lose events, `Unavailable`.
+    def __init__(self, topic: Topic, clock: Clock, instance: str | None = None) -> None:
+        """Connects when it is first needed; `check` says whether it can be.
 
         `instance` is a name that this process keeps over restarts: then its partitions wait for it for half a minute
         instead of going to the others and back.
         """
-        await check(topic)
-        return cls(topic, clock, instance)
-
-    def __init__(self, topic: Topic, clock: Clock, instance: str | None) -> None:
         self._topic = topic
         self._clock = clock
         self._instance = instance
@@ -38,6 +33,10 @@ class KafkaBus(EventBus):
         self._ends = Ends(topic)
         self._members: dict[Membership, asyncio.Task[None]] = {}
         self._closed = False
+
+    async def check(self) -> None:
+        """Raises `Misconfigured` for a topic that is missing or would lose events, and `Unavailable`."""
+        await check(self._topic)
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         if self._closed:

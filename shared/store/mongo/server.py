@@ -11,6 +11,7 @@ from typing import Any, Literal
 from bson.codec_options import CodecOptions
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
+from shared.clock import Clock
 from shared.errors import Misconfigured
 from shared.store.mongo.declared import create
 from shared.store.mongo.errors import told
@@ -77,12 +78,12 @@ class Mongo:
             await create(database, collections)
         return MongoStore(database, collections)
 
-    async def skew(self) -> timedelta:
-        """How far the database's clock is ahead of this machine's, to about a round trip. Raises `Unavailable`."""
+    async def skew(self, clock: Clock) -> timedelta:
+        """How far the database's clock is ahead of `clock`, to about a round trip. Raises `Unavailable`."""
         with told():
-            before = datetime.now(UTC)  # noqa: TID251 (what the clock is corrected by)
+            before = clock.now()
             theirs: datetime = (await self._hello())["localTime"]
-            after = datetime.now(UTC)  # noqa: TID251
+            after = clock.now()
         return theirs.replace(tzinfo=UTC) - (before + (after - before) / 2)
 
     async def close(self) -> None:
