@@ -83,4 +83,5 @@ def wrong_setting(error: ValidationError) -> str:
     """One line about the first setting that cannot be used; never its value, which may be a secret."""
     first = error.errors()[0]
     prefix = error.title.removesuffix("Settings").upper().replace("PLATFORM", "HUIYIN")
-    return f"{prefix}_{str(first['loc'][0]).upper()}: {first['msg'].lower()}"
+    told = first["msg"].lower().removeprefix("value error, ")
+    return f"{prefix}_{str(first['loc'][0]).upper()}: {told}"
