@@ -12,10 +12,10 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down events pictures clean
+.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down events pictures clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 run: $(STAMP) ## start everything in one process, with the sample at the first start, and print the addresses
 	@$(MAKE) --silent --no-print-directory $(BUILT) || true
@@ -24,7 +24,12 @@ run: $(STAMP) ## start everything in one process, with the sample at the first s
 
 test: check ## lint, types, import rules, and every test that needs no server and no browser
 	@$(COMPILE)
-	.venv/bin/pytest -n 3 --dist worksteal tests/simulation tests/journeys tests --ignore=tests/browser --ignore=tests/chaos
+	.venv/bin/pytest -n 3 --dist worksteal -m "not distributed" tests/simulation tests/journeys tests --ignore=tests/browser --ignore=tests/chaos
+
+test-distributed: $(STAMP) ## both contract suites and every journey on real Kafka and MongoDB servers, which it starts and stops
+	@$(COMPILE)
+	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native run -- \
+		.venv/bin/pytest -n 2 --dist worksteal -m distributed tests/contract tests/journeys
 
 browser: $(STAMP) $(BUILT) ## the pages in Debian's chromium, in both languages, widths and schemes, with scripts and without
 	@$(COMPILE)

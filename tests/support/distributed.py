@@ -37,7 +37,7 @@ class Process:
             self.running = subprocess.Popen(
                 [HUIYIN, "serve", self.service],
                 cwd=cwd,
-                env=environment | {"HUIYIN_DATA": str(self.data)},
+                env=environment | {"HUIYIN_DATA": str(self.data), "HUIYIN_INSTANCE": self.data.name},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -119,6 +119,9 @@ class Distributed(Town):
             if process.running is None:
                 process.address = ""
                 process.launch(self.folder, self.environment | settings)
+
+    def replicas(self, service: str) -> int:
+        return self.services.count(service)
 
     def gone(self) -> None:
         self._open.close()

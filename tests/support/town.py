@@ -87,6 +87,10 @@ class Town:
         """The end with a word: SIGTERM; the exit status."""
         return self._end(signal.SIGTERM)
 
+    def replicas(self, service: str) -> int:
+        """How many processes serve a service."""
+        return 1
+
     def gone(self) -> None:
         """The end for good: what is outside its folder is removed."""
 

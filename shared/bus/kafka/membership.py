@@ -251,6 +251,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             async with asyncio.timeout(GRACE), self._lock:
                 await self._save(client)
         self._term += 1
+        if not self._closing.is_set():  # it will not be back soon: also a place that is kept by its name is given up
+            client._coordinator._group_instance_id = None
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
             await asyncio.wait_for(client.stop(), GRACE)
         self.positions.clear()

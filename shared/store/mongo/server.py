@@ -76,7 +76,7 @@ class Mongo:
         database = self._client.get_database(f"{self._namespace}-{service}", codec_options=CODECS)
         with told():
             await create(database, collections)
-        return MongoStore(database, collections)
+        return MongoStore(service, database, collections)
 
     async def skew(self, clock: Clock) -> timedelta:
         """How far the database's clock is ahead of `clock`, to about a round trip. Raises `Unavailable`."""

@@ -16,6 +16,7 @@ from shared.store.mongo.declared import create_one
 from shared.store.mongo.errors import told
 from shared.store.port import Change, Collection, Delete, Document, DocumentStore, Outcome, Page, Query
 from shared.store.questions import cursor_after
+from shared.telemetry.failpoints import failpoint
 
 SHOWN = {"revision": 1, "due": 1, "doc": 1}
 """What a service sees of a document."""
@@ -24,7 +25,8 @@ SHOWN = {"revision": 1, "due": 1, "doc": 1}
 class MongoStore(DocumentStore):
     """One service's documents in one database. The connection is the process's, and stays open."""
 
-    def __init__(self, database: Any, collections: Sequence[Collection]) -> None:
+    def __init__(self, name: str, database: Any, collections: Sequence[Collection]) -> None:
+        self._name = name
         self._database = database
         self._collections = {collection.name: collection for collection in collections}
         self._homes: dict[str, str] = {}
@@ -78,6 +80,7 @@ class MongoStore(DocumentStore):
                     for name, some in by_collection.items()
                 )
             )
+        failpoint(f"{self._name}.committed")
         outcomes: dict[int, Outcome] = {}
         for some in found:
             outcomes |= some
