@@ -12,10 +12,10 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser check web bench bench-long simulate mutations powercut chaos events pictures clean
+.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down events pictures clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 run: $(STAMP) ## start everything in one process, with the sample at the first start, and print the addresses
 	@$(MAKE) --silent --no-print-directory $(BUILT) || true
@@ -24,7 +24,12 @@ run: $(STAMP) ## start everything in one process, with the sample at the first s
 
 test: check ## lint, types, import rules, and every test that needs no server and no browser
 	@$(COMPILE)
-	.venv/bin/pytest -n 3 --dist worksteal tests/simulation tests/journeys tests --ignore=tests/browser --ignore=tests/chaos
+	.venv/bin/pytest -n 3 --dist worksteal -m "not distributed" tests/simulation tests/journeys tests --ignore=tests/browser --ignore=tests/chaos
+
+test-distributed: $(STAMP) ## both contract suites and every journey on real Kafka and MongoDB servers, which it starts and stops
+	@$(COMPILE)
+	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native run -- \
+		.venv/bin/pytest -n 2 --dist worksteal -m distributed tests/contract tests/journeys
 
 browser: $(STAMP) $(BUILT) ## the pages in Debian's chromium, in both languages, widths and schemes, with scripts and without
 	@$(COMPILE)
@@ -52,6 +57,12 @@ chaos: $(STAMP) ## kill, pause and starve a real process under load, and see whe
 	.venv/bin/pytest tests/chaos
 	.venv/bin/python -m tests.chaos --seeds $(or $(SEEDS),3) --seconds $(or $(SECONDS),20)
 
+servers-up: $(STAMP) ## start Kafka and MongoDB on this machine, without containers; `make servers-up NODES=3`; eval "$(make -s servers-up)" names them
+	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native up --nodes $(or $(NODES),1)
+
+servers-down: $(STAMP) ## stop them; what they hold stays in .servers
+	@.venv/bin/python -m deploy.native down --nodes $(or $(NODES),1)
+
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
 
@@ -71,9 +82,9 @@ clean: ## remove what the targets made (never the data folder)
 	rm -rf .venv .uv $(WEB)/dist $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(STAMP): pyproject.toml uv.lock
-	@command -v $(UV) >/dev/null 2>&1 || { echo "setting up uv in .uv"; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
-	@echo "setting up the packages of uv.lock"
-	@$(UV) sync --frozen --quiet --compile-bytecode
+	@command -v $(UV) >/dev/null 2>&1 || { echo "setting up uv in .uv" >&2; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
+	@echo "setting up the packages of uv.lock" >&2
+	@$(UV) sync --frozen --quiet --compile-bytecode --extra distributed
 	@touch $@
 
 $(BUILT): $(STAMP) $(wildcard $(WEB)/scripts/*.ts $(WEB)/scripts/*/*.ts) $(addprefix $(WEB)/,build package.json package-lock.json tsconfig.json vite.config.js)

@@ -36,7 +36,8 @@ async def operator(settings: PlatformSettings) -> AsyncIterator[httpx2.AsyncClie
     from shared.http.server import as_operator
     from shared.runtime import opened
 
-    async with opened(SERVICES, settings, held=lambda _: is_unfinished(settings.data)) as installation:
+    waits, alone = is_unfinished(settings.data), not settings.distributed  # elsewhere other processes do the work
+    async with opened(SERVICES, settings, held=lambda _: waits, working=alone) as installation:
         transport = httpx2.ASGITransport(app=as_operator(installation.app))
         async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
             yield client
@@ -54,9 +55,19 @@ async def _answers(path: Path) -> bool:
 def told(work: Callable[[httpx2.AsyncClient], Awaitable[None]]) -> None:
     """Run a command's work as the operator; an error is one line and a non-zero exit."""
 
-    async def whole() -> None:
+    async def whole(settings: PlatformSettings) -> None:
         async with operator(settings) as client:
             await work(client)
+
+    finished(whole)
+
+
+def finished(work: Callable[[PlatformSettings], Awaitable[str | None]]) -> None:
+    """Run a command's work and print what it says; an error is one line and a non-zero exit."""
+
+    async def whole() -> None:
+        if said := await work(settings):
+            print(said)
 
     try:
         settings = read_settings()

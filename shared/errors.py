@@ -15,6 +15,7 @@ HuiyinError
     ├── Forbidden      403: the role does not allow it
     ├── NotFound       404: unknown, not yours, or a wrong code: always the same answer
     ├── IllegalMove    409: the state does not allow it; the legal moves are named
+    ├── InUse          409: others work with it now
     ├── Stale          412: the case changed since it was read; what changed is named
     ├── TooLarge       413: more bytes than the route accepts
     ├── NeedsVersion   428: a call that changes a case without If-Match
@@ -116,6 +117,10 @@ class IllegalMove(Problem):
 
     def __init__(self, state: str, legal: Sequence[str]) -> None:
         super().__init__(None, state=state, legal=list(legal))
+
+
+class InUse(Problem):
+    status, slug, title = 409, "in-use", "Others work with it now"
 
 
 class Stale(Problem):

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from shared.bus.port import PARTITIONS, EventBus, Record
 from shared.clock import Clock, parse_rfc3339
 from shared.delivery.dead_letters import COLLECTION as DEAD_LETTERS
-from shared.errors import FieldError, Invalid, NotFound
+from shared.errors import FieldError, InUse, Invalid, NotFound
 from shared.http.access import ROLES, Access, operated
 from shared.service import Service
 from shared.store.port import Collection, Delete, Document, DocumentStore, Insert, Query
@@ -27,6 +27,8 @@ MARKS = Collection("marks", "record")
 """What a service has begun and not finished: a start that finds `rebuild` begins it again."""
 
 REBUILD = "rebuild"
+
+BEGINNING = dict.fromkeys(range(PARTITIONS), 0)
 
 LOOK = 0.1
 """Seconds between two looks at how far a rebuild has come."""
@@ -84,11 +86,22 @@ class Member:
                 await self._consumer
             self._consumer = None
 
-    async def rebuild(self) -> AsyncIterator[dict[str, int]]:
-        """Drop every derived document and read the log again; yields how far it is, in records."""
-        await self.store.write([Insert(MARKS.name, REBUILD, {})])
+    async def rebuild(self) -> None:
+        """Drop every derived document and have the consumer read the log again; `progress` tells how far it is.
+
+        Raises `InUse`, with everything as it was, while other processes serve the same consumer.
+        """
         await self.end()
+        try:
+            await self._bus.reset(self.service.name, BEGINNING)
+        except RuntimeError:
+            await self.begin()
+            raise InUse("other processes serve this consumer: stop them first") from None
+        await self.store.write([Insert(MARKS.name, REBUILD, {})])
         await self.begin()
+
+    async def progress(self) -> AsyncIterator[dict[str, int]]:
+        """How far a rebuild is, in records, until it is done."""
         goal = await self._bus.ends()
         while True:
             taken = sum(min(self.taker.progress.get(p, 0), end) for p, end in goal.items())
@@ -101,7 +114,7 @@ class Member:
 
     async def _clear(self) -> None:
         log(self.service.name).info("rebuilding the derived documents from the log")
-        await self._bus.reset(self.service.name, dict.fromkeys(range(PARTITIONS), 0))
+        await self._bus.reset(self.service.name, BEGINNING)
         letters = [document async for document in every(self.store, DEAD_LETTERS.name)]
         await self.store.write([Delete(DEAD_LETTERS.name, letter.id, letter.revision) for letter in letters])
         for collection in self.service.collections:
@@ -209,9 +222,10 @@ def router(members: Mapping[str, Member], bus: EventBus, access: Access) -> APIR
     @routes.post("/rebuild/{service}")
     async def rebuild(member: Asked) -> StreamingResponse:
         """Rebuild; a line of progress every tenth of a second, the last one with `taken` equal to `of`."""
+        await member.rebuild()
 
         async def lines() -> AsyncIterator[bytes]:
-            async for progress in member.rebuild():
+            async for progress in member.progress():
                 yield to_json(progress) + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")

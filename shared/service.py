@@ -68,7 +68,11 @@ class Wiring:
 
 @dataclass(frozen=True)
 class Service:
-    """One of the four. Everything else that has a name is derived from `name`."""
+    """One of the four. Everything else that has a name is derived from `name`.
+
+    `port` is its public one where each service is a process of its own. `needs_log`: it can do nothing while the log is
+    away; the others start and take work without it.
+    """
 
     name: str
     purpose: str
@@ -76,7 +80,9 @@ class Service:
     subscriptions: Sequence[Subscription]
     emits: Sequence[type[Event]]
     build: Callable[[Platform], Wiring]
+    port: int
     opens: frozenset[str] = frozenset()
+    needs_log: bool = True
 
     @property
     def source(self) -> str:

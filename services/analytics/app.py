@@ -52,4 +52,5 @@ SERVICE = Service(
     ),
     emits=(),
     build=build,
+    port=8084,
 )

@@ -81,5 +81,7 @@ SERVICE = Service(
     ),
     emits=(FeedbackReceived, FeedbackSupplemented, FeedbackRated, FeedbackReopened, FeedbackWithdrawn),
     build=build,
+    port=8081,
+    needs_log=False,
     opens=frozenset({"text", "reply", "contact"}),
 )

@@ -112,5 +112,6 @@ SERVICE = Service(
     ),
     emits=(DeliverySent, DeliveryFailed, DeliveryDead),
     build=build,
+    port=8083,
     opens=frozenset({"reply", "contact"}),
 )

@@ -110,5 +110,6 @@ SERVICE = Service(
         events.OrganisationPublished,
     ),
     build=build,
+    port=8082,
     opens=frozenset({"text", "reply"}),
 )

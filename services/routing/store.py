@@ -24,9 +24,9 @@ CASES = Collection(
     unique=("number",),
     indexes=(
         Index(("urgency",)),
-        Index(("state", "urgency", *FILTERS)),
+        Index(("state", "urgency"), behind=FILTERS),
         Index(("department", "urgency")),
-        Index(("department", "state", "urgency", *FILTERS)),
+        Index(("department", "state", "urgency"), behind=FILTERS),
     ),
     words=Words("words", within=("department",)),
 )

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
@@ -56,7 +56,7 @@ class Health:
                 found[name] = reason
         return found
 
-    def router(self) -> APIRouter:
+    def router(self, open_metrics: bool = False) -> APIRouter:
         """`/live`, `/ready`, `/metrics`."""
         routes = APIRouter(tags=["health"])
 
@@ -74,13 +74,20 @@ class Health:
         @routes.get("/metrics", response_class=PlainTextResponse, responses=problems(401, 404))
         async def metrics(request: Request) -> Response:
             """Prometheus text; for loopback and for the operations role."""
-            if not _local(request):
+            if not open_metrics and not _local(request):
                 principal = await caller(request)
                 if principal is None or not principal.may("operate"):
                     raise NotFound()
             return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
         return routes
+
+
+def operations(health: Health) -> FastAPI:
+    """The same three on a port of their own, which only operators can reach: nobody is asked who they are."""
+    app = FastAPI(openapi_url=None)
+    app.include_router(health.router(open_metrics=True))
+    return app
 
 
 def _local(request: Request) -> bool:

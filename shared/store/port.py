@@ -11,10 +11,12 @@
  8  `find` and `count` use declared indexes (equality prefix, one range, equalities on the fields behind it) or raise
     `NotDeclared`. A count with `most` costs no more than counting so many.
  9  `due` serves the scalar `due`, the earliest thing that a document waits for.
-10  `pending` is in order per document; `published` removes exactly those. The outbox is not part of the document.
+10  `pending` is in order per document, from its oldest event on, and begins with the oldest of all; `published` removes
+    exactly those. The outbox is not part of the document.
 11  `drop` only for collections declared `derived`; `record` collections are never dropped (`NotDeclared`).
 12  A full disk or an absent server raises `Unavailable` within 5 s, and the store recovers by itself.
-13  `find` and `count` with `words` take the documents that hold all of them, newest first, and cost what is found; a
+13  `find` and `count` with `words` take the documents that hold all of them, newest first (such documents have ids that
+    are ordered by time), and cost what is found; a
     word is found from the write that brings it to the write that takes it away.
 """
 
@@ -37,11 +39,13 @@ Scalar = str | int | float | bool | None
 class Index:
     """A declared question: equality on a prefix of `fields` (dotted paths), then order and one range on the next one.
 
-    The last field may be used as the range. Equalities on fields behind the range narrow the walk's results without
-    shortening the walk. Ties are ordered by id, so pages are stable.
+    The last field may be used as the range. Equalities on fields behind the range, and on those of `behind`, which serve
+    for nothing else, narrow the walk's results without shortening the walk. Ties are ordered by id, so pages are stable.
+    A declared field holds a scalar or nothing.
     """
 
     fields: tuple[str, ...]
+    behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,8 @@ class Collection:
     """What a service declares about its documents.
 
     `record` collections are the truth and are never dropped; `derived` ones can be built anew from the log.
-    `unique` names fields of which no two documents hold the same value (absent or null never clashes). `urgent` ones are
-    written even from what is kept in reserve for a full disk.
+    `unique` names fields that hold text, of which no two documents hold the same (absent or null never clashes). Only
+    records emit events. `urgent` ones are written even from what is kept in reserve for a full disk.
     """
 
     name: str
@@ -183,7 +187,7 @@ class DocumentStore(Protocol):
     async def pending(
         self, limit: int, ids: Sequence[str] | None = None, older_than: datetime | None = None
     ) -> list[Envelope]:
-        """Unpublished events, oldest first and in order per document: of the documents `ids`, or of every document
+        """Unpublished events, in order per document: of the documents `ids`, or of every document
         whose oldest unpublished event has `time` before `older_than`, or of all."""
 
     async def published(self, event_ids: Sequence[str]) -> None:

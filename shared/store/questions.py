@@ -71,9 +71,10 @@ def indexes_of(collection: Collection) -> list[TableIndex]:
     """The indexes that serve questions: the declared ones, and one for each unique field."""
     indexes = []
     for index in collection.indexes:
-        name = f'"{collection.name} by {",".join(index.fields)}"'
-        columns = ", ".join(map(column_of, index.fields))
-        indexes.append(TableIndex(name, index.fields, f'CREATE INDEX {name} ON "{collection.name}"({columns}, id)'))
+        fields = (*index.fields, *index.behind)
+        name = f'"{collection.name} by {",".join(fields)}"'
+        columns = ", ".join(map(column_of, fields))
+        indexes.append(TableIndex(name, fields, f'CREATE INDEX {name} ON "{collection.name}"({columns}, id)'))
     for path in collection.unique:
         name = f'"{collection.name} unique {path}"'
         sql = f'CREATE UNIQUE INDEX {name} ON "{collection.name}"({column_of(path)})'

@@ -43,7 +43,7 @@ class WordIndex:
         found: Any = body
         for step in self._declared.field.split("."):
             found = found.get(step) if isinstance(found, dict) else None
-        words = _checked(found or ())
+        words = checked_words(found or ())
         values = [(path, value_at(body, path)) for path in self._declared.within]
         return " ".join([*words, *(_term(path, value) for path, value in values if isinstance(value, str))])
 
@@ -134,7 +134,7 @@ def _match(collection: Collection, query: Query) -> Scalar:
     plain = query.order is None and query.since is None and query.until is None
     if declared is None or not plain or not set(query.where) <= set(declared.within):
         raise NotDeclared(f"{collection.name} has no words that are asked with {', '.join(query.where) or 'nothing'}")
-    wanted = [f'"{word}"' for word in _checked(query.words)]
+    wanted = [f'"{word}"' for word in checked_words(query.words)]
     for path, one in query.where.items():
         terms = [_term(path, value) for value in (one if isinstance(one, tuple) else (one,)) if isinstance(value, str)]
         # One of nothing is never so: no row holds a lone underscore.
@@ -142,7 +142,7 @@ def _match(collection: Collection, query: Query) -> Scalar:
     return " AND ".join(wanted)
 
 
-def _checked(words: Sequence[str]) -> Sequence[str]:
+def checked_words(words: Sequence[str]) -> Sequence[str]:
     """The words. Raises `NotDeclared` for what is none."""
     joined = " ".join(words)
     if words and (not WORDS.fullmatch(joined) or joined.count(" ") >= len(words)):

@@ -61,8 +61,10 @@ class Client:
         "analytics.counted:3",
     ],
 )
-async def test_a_death_at_a_failpoint_loses_nothing_and_tells_nothing_twice(tmp_path: Path, failpoint: str) -> None:
-    town = Town(tmp_path)
+async def test_a_death_at_a_failpoint_loses_nothing_and_tells_nothing_twice(
+    founding: type[Town], tmp_path: Path, failpoint: str
+) -> None:
+    town = founding(tmp_path)
     client = Client(town)
     await town.start()
     town.stop()
@@ -86,7 +88,7 @@ async def test_a_death_at_a_failpoint_loses_nothing_and_tells_nothing_twice(tmp_
     assert (await town.figures())["total"] == REQUESTS
     assert town.stop() == 0
     ids = {key: receipt["id"] for key, receipt in client.told.items()}
-    assert check_folder(town.data, ids, REQUESTS, client.secrets) == []
+    assert check_folder(await town.kept(), ids, REQUESTS, client.secrets) == []
 
 
 def acknowledged(town: Town) -> Counter[str]:
@@ -115,11 +117,11 @@ async def series(town: Town) -> dict[str, list[Any]]:
 
 
 @pytest.mark.row("F1")
-async def test_an_import_that_was_killed_and_run_again_has_every_row_once(tmp_path: Path) -> None:
+async def test_an_import_that_was_killed_and_run_again_has_every_row_once(founding: type[Town], tmp_path: Path) -> None:
     rows = 1500
     source = tmp_path / "rows.csv"
     table(source, rows)
-    calm = Town(tmp_path / "calm")
+    calm = founding(tmp_path / "calm")
     calm.folder.mkdir()
     await calm.start()
     calm.command("import", str(source), *MAPPING)
@@ -127,7 +129,7 @@ async def test_an_import_that_was_killed_and_run_again_has_every_row_once(tmp_pa
     expected = await series(calm)
     calm.stop()
 
-    town = Town(tmp_path / "killed")
+    town = founding(tmp_path / "killed")
     town.folder.mkdir()
     await town.start()
     key = town.key()
@@ -154,4 +156,4 @@ async def test_an_import_that_was_killed_and_run_again_has_every_row_once(tmp_pa
         cursor = page["next"]
     assert len(numbers) == len(set(numbers)) == rows
     assert town.stop() == 0
-    assert check_folder(town.data, {}, rows) == []
+    assert check_folder(await town.kept(), {}, rows) == []

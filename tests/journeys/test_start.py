@@ -12,6 +12,12 @@ import pytest
 from tests.support.town import Town
 
 
+@pytest.fixture
+def founding() -> type[Town]:
+    """What is said here is said of one process."""
+    return Town
+
+
 def refused(town: Town, **settings: str) -> str:
     """What a start that must fail says."""
     town.settings |= settings | {"HUIYIN_LOG": "text"}

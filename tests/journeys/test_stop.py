@@ -16,6 +16,12 @@ from tests.support.eventually import eventually
 from tests.support.town import Town
 
 
+@pytest.fixture
+def founding() -> type[Town]:
+    """What is said here is said of one process."""
+    return Town
+
+
 @pytest.mark.row("F6")
 async def test_a_stop_under_load_answers_what_is_in_flight_and_ends_in_time(town: Town) -> None:
     told: list[int] = []

@@ -88,6 +88,13 @@ class Town:
         """The end with a word: SIGTERM; the exit status."""
         return self._end(signal.SIGTERM)
 
+    def replicas(self, service: str) -> int:
+        """How many processes serve a service."""
+        return 1
+
+    def gone(self) -> None:
+        """The end for good: what is outside its folder is removed."""
+
     def died(self) -> int:
         """Wait for a process that ends itself; its exit status."""
         assert self.process
@@ -188,17 +195,24 @@ class Town:
     @property
     def socket(self) -> str:
         """The path of the operator's way in."""
-        pointer = self.data / "control.path"
-        return pointer.read_text() if pointer.exists() else str(self.data / "control.sock")
+        return self._socket(self.data)
+
+    @staticmethod
+    def _socket(data: Path) -> str:
+        pointer = data / "control.path"
+        return pointer.read_text() if pointer.exists() else str(data / "control.sock")
 
     async def lag(self) -> dict[str, Any]:
         return await self.control("lag")
 
     async def control(self, name: str) -> dict[str, Any]:
         """What the operator is told about the running process."""
-        async with httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=self.socket), base_url="http://control"
-        ) as client:
+        return await self._control(self.socket, name)
+
+    @staticmethod
+    async def _control(socket: str, name: str) -> dict[str, Any]:
+        transport = httpx2.AsyncHTTPTransport(uds=socket)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=30) as client:
             found: dict[str, Any] = (await client.get(f"/control/{name}")).json()
             return found
 
@@ -210,7 +224,16 @@ class Town:
 
     def mail(self) -> Iterator[EmailMessage]:
         """Every message in the Maildir."""
-        for file in sorted((self.data / "mail" / "new").glob("*")):
-            message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
-            assert isinstance(message, EmailMessage)
-            yield message
+        return mail_in(self.data)
+
+    async def kept(self) -> Path:
+        """The files that hold what the stopped installation keeps."""
+        return self.data
+
+
+def mail_in(data: Path) -> Iterator[EmailMessage]:
+    """Every message in the Maildir of a data folder."""
+    for file in sorted((data / "mail" / "new").glob("*")):
+        message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        yield message

@@ -1,0 +1,83 @@
+"""MongoDB as a replica set of one or three members."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from deploy.native.node import Node, NotStarted, turns
+
+READY = 60.0
+"""Seconds in which the set has a primary and all its members."""
+
+SET = "huiyin"
+
+ALREADY_INITIALISED = 23
+
+
+def nodes(folder: Path, packages: Path, ports: Sequence[int]) -> list[Node]:
+    """The members of the set. A `mongod` on PATH comes first."""
+    program = shutil.which("mongod") or str(packages / "mongodb-6.0.5" / "fiftyone" / "db" / "bin" / "mongod")
+    return [_node(folder / f"mongodb-{n}", program, n, port) for n, port in enumerate(ports, 1)]
+
+
+def _node(folder: Path, program: str, number: int, port: int) -> Node:
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    settings = ["--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(data), "--replSet", SET]
+    small = [
+        "--wiredTigerCacheSizeGB",
+        "0.25",
+        "--oplogSize",
+        "256",
+        "--setParameter",
+        "diagnosticDataCollectionEnabled=0",
+    ]
+    return Node(f"mongodb-{number}", folder, port, [program, *settings, *small, "--unixSocketPrefix", str(folder)])
+
+
+async def ready(members: Sequence[Node]) -> None:
+    """Make the set, if it is new, and wait until it has a primary and every member follows it. Raises `NotStarted`."""
+    addresses = [f"127.0.0.1:{member.port}" for member in members]
+    wanted = {
+        "_id": SET,
+        "members": [{"_id": n, "host": address} for n, address in enumerate(addresses)],
+        "settings": {"electionTimeoutMillis": 3000, "heartbeatIntervalMillis": 1000},
+    }
+    options = "directConnection=true&serverSelectionTimeoutMS=1000&timeoutMS=5000"
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(f"mongodb://{addresses[0]}/?{options}")
+    async with client:
+        for _ in turns(READY):
+            for member in members:
+                if not member.running:
+                    raise member.complain("ended")
+            try:
+                status = await client.admin.command("replSetGetStatus")
+                states = sorted(member["stateStr"] for member in status["members"])
+                if states == ["PRIMARY", *["SECONDARY"] * (len(members) - 1)]:
+                    return
+            except OperationFailure as error:
+                if error.code == 94:  # not yet initialised
+                    await _initiate(client, wanted)
+            except PyMongoError:
+                continue
+    raise NotStarted(f"the replica set has no primary after {READY:.0f} s (see {members[0].folder})")
+
+
+async def _initiate(client: AsyncMongoClient[dict[str, Any]], wanted: dict[str, Any]) -> None:
+    try:
+        await client.admin.command("replSetInitiate", wanted)
+    except OperationFailure as error:
+        if error.code != ALREADY_INITIALISED:
+            raise NotStarted(f"the replica set cannot be made: {error}") from None
+    except PyMongoError:
+        return  # the next turn asks again
+
+
+def url(members: Sequence[Node]) -> str:
+    return "mongodb://" + ",".join(f"127.0.0.1:{member.port}" for member in members) + f"/?replicaSet={SET}"
