@@ -81,8 +81,10 @@ async def test_more_than_the_disk_can_take_is_refused_at_once(town: Portal, monk
 async def test_an_event_that_the_log_would_not_take_is_refused_before_anything_is_kept(
     town: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.events.envelope.LARGEST", 3_000)
     receipt = await town.say("路灯不亮了")
+    two_megabytes = await town.client.post("/v1/feedback", json={"text": "x" * 2_000_000})
+    assert two_megabytes.status_code == 413
+    monkeypatch.setattr("shared.events.envelope.LARGEST", 3_000)
     refused = await town.client.post("/v1/feedback", json={"text": "路" * 2_000})
     assert (refused.status_code, refused.json()["type"]) == (413, "urn:huiyin:problem:too-large")
     assert (await town.post(receipt, "messages", {"text": "灯" * 2_000})).status_code == 413
