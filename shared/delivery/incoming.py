@@ -62,7 +62,8 @@ class Reader:
             self._subscriptions[event.type] = subscription
 
     def read(self, record: Record, letter: Letter | None = None) -> Incoming | None:
-        """The record for this service, or None if it keeps nothing about it. An unknown type is counted.
+        """The record for this service, or None if it keeps nothing about it. An unknown type is counted; an unknown version
+        of one that is handled here is an error.
 
         What cannot be read is an `Incoming` with an error; what nobody handles here is not even decoded.
         """
@@ -75,7 +76,11 @@ class Reader:
             if about in self._documents and (subscription := self._subscriptions.get(shape.type)):
                 event = record.event(read)
         except UnknownType:
-            self._unknown.inc()
+            mine = self._subscriptions.get(envelope.type) if envelope else None
+            if mine is None:
+                self._unknown.inc()
+            else:  # skipping it would leave its effect out for good
+                about, error = mine.event.about, Undecodable(f"a {mine.event.type} of a version that is not known yet")
         except Undecodable as failure:
             error = failure
         if about not in self._documents:

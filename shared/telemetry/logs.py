@@ -25,6 +25,9 @@ from shared.telemetry.tracing import current_trace
 LONGEST = 1024
 """Bytes of a field."""
 
+ENORMOUS = 2**63
+"""A number that is not smaller, or none at all, is told as text: not every reader of JSON has room for it."""
+
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +110,7 @@ def _plain(logger: Any, method: str, fields: Fields) -> Fields:
 
 def _cut(value: Any) -> Any:
     """A value fit for a line: numbers as they are, everything else as short text without control characters."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or (isinstance(value, bool | int | float) and abs(value) < ENORMOUS):
         return value
     if isinstance(value, BaseException):
         return type(value).__name__

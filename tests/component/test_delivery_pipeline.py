@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -208,6 +210,33 @@ async def test_bytes_that_are_no_event_park_their_case(toy: Toy, value: bytes) -
     assert await toy.letters() == [("0/1", "undecodable"), ("0/2", "undecodable")]
     assert await toy.heard(A) == ["intake 1"]
     assert await toy.heard(B) == ["intake 1"]
+
+
+@pytest.mark.row("F23")
+async def test_a_newer_version_of_what_is_handled_here_parks_its_case_and_one_of_anything_else_is_skipped(
+    toy: Toy,
+) -> None:
+    newer = replace(message(A, 2), version=2)
+    await toy.pipeline.deliver(records([received(A), newer, message(A, 3), received(B)]))
+    await toy.pipeline.deliver(records([replace(unknown(B, 1), version=7), message(B, 2)], start=4))
+    assert await toy.letters() == [("0/1", "undecodable"), ("0/2", "undecodable")]
+    assert await toy.heard(A) == ["intake 1"]
+    assert await toy.heard(B) == ["intake 1", "intake 2"]
+
+
+@pytest.mark.row("F23")
+async def test_a_dead_letter_says_everything_about_its_record_and_nothing_about_a_person(toy: Toy) -> None:
+    toy.mood.poison = {f"/intake/{A}/2"}
+    batch = records(story(A, 2))
+    await toy.pipeline.deliver(batch)
+    letter = await toy.pipeline.dead_letters.show("0/1")
+    assert letter
+    assert letter.record == batch[1]
+    assert (letter.error, letter.attempts, letter.code) == ("ValueError", 5, version("huiyin"))
+    assert letter.fingerprint == hashlib.sha256(b"not to my taste").hexdigest()[:16]
+    assert letter.first == letter.last <= toy.clock.now()
+    (kept,) = (await toy.diary_store.get("dead-letters", ["0/1"])).values()
+    assert batch[1].value.decode() not in str(kept.body), "the bytes lie sealed"
 
 
 @pytest.mark.row("F23")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.clock import SystemIds
 from shared.delivery.subscription import Context
 from shared.delivery.timers import TimerLoop
 from shared.errors import Unavailable
@@ -98,6 +99,32 @@ async def test_many_replicas_fire_once(bells: Bells) -> None:
     fired = [await asyncio.gather(*(loop.look() for loop in loops)) for _ in range(3)]
     assert sum(map(sum, fired)) == len(cases)
     assert len(await bells.toy.answers()) == len(cases)
+
+
+@pytest.mark.row("F12")
+async def test_a_clock_that_is_put_back_or_days_ahead_fires_nothing_twice_and_nothing_before_it_says_so(
+    bells: Bells,
+) -> None:
+    await bells.wait_for(A, bells.soon())
+    loop = bells.loop()
+    bells.clock.advance(-2 * 3600)
+    assert await loop.look() == 0
+    bells.clock.advance(2 * 3600 + 5)
+    assert await loop.look() == 1
+    for step in (-2 * 3600, 3 * 86_400, -3 * 86_400, 2 * 3600):
+        bells.clock.advance(step)
+        assert await loop.look() == 0
+    assert len(await bells.toy.answers()) == 1
+
+
+@pytest.mark.row("F12")
+def test_ids_stay_unique_whatever_the_clock_does(bells: Bells) -> None:
+    ids = SystemIds(bells.clock)
+    made = []
+    for step in (0, -7200, 7200, -1, 0, 3 * 86_400, -3 * 86_400):
+        bells.clock.advance(step)
+        made += [ids.document() for _ in range(200)]
+    assert len(set(made)) == len(made)
 
 
 @pytest.mark.row("F41")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +14,7 @@ import pytest
 
 from tests.support.served import Served, installation
 
+ROOT = Path(__file__).parents[2]
 OPERATORS: tuple[Any, ...] = ({"$ne": None}, {"$gt": ""}, {"$regex": ".*"}, {"$where": "sleep(1000)"}, ["$ne", None])
 NAMES = ("number", "code", "cursor", "limit", "by", "from", "to", "as_of", "q", "sort", "state", "department", "next")
 """Parameters that routes read, whether or not the OpenAPI document knows them."""
@@ -22,7 +25,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with (
         pytest.MonkeyPatch.context() as settings,
         installation(
-            tmp_path_factory.mktemp("routes") / "data", settings, "supervisor", "admin", "operations"
+            tmp_path_factory.mktemp("routes") / "data", settings, "supervisor", "admin", "operations", "integrator"
         ) as served,
     ):
         yield served
@@ -35,7 +38,8 @@ def client(served: Served) -> Iterator[httpx2.Client]:
 
 
 def callers(served: Served) -> list[dict[str, str]]:
-    return [{}, *({"Authorization": f"Bearer {key}"} for key in served.keys.values())]
+    keys = (key for holder, key in served.keys.items() if holder != "integrator")
+    return [{}, *({"Authorization": f"Bearer {key}"} for key in keys)]
 
 
 def routes(served: Served, value: str = "x") -> list[tuple[str, str]]:
@@ -69,6 +73,40 @@ def test_a_field_given_twice_is_malformed_in_every_form(client: httpx2.Client, p
     assert client.post(path, content=form, headers=media).status_code == 400
     parts = [("code", (None, "a")), ("code", (None, "b"))]
     assert client.post(path, files=parts).status_code == 400
+
+
+@pytest.mark.row("A36")
+def test_every_form_is_read_by_what_refuses_a_field_given_twice() -> None:
+    readers = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "services").rglob("*.py")
+        if re.search(r"\.form\(|parse_qs|FormData", path.read_text(encoding="utf-8"))
+    ]
+    assert readers == []
+
+
+@pytest.mark.row("A21")
+def test_operators_in_a_form_break_nothing(served: Served, client: httpx2.Client) -> None:
+    names = ("text", "number", "code", "action", "name", "password", "reason", "department", "version", "do", "key")
+    form = dict.fromkeys(names, '{"$ne":null}') | {f"{name}[$ne]": "" for name in names}
+    told = {
+        path: client.post(path, data=form).status_code
+        for method, path in routes(served)
+        if method == "POST" and not path.startswith("/v1/")
+    }
+    assert len(told) > 15
+    assert {path: status for path, status in told.items() if status >= 500} == {}
+
+
+@pytest.mark.row("A21")
+def test_operators_in_a_batch_are_refused_line_by_line(served: Served, client: httpx2.Client) -> None:
+    key = {"Authorization": f"Bearer {served.keys['integrator']}"}
+    names = ("text", "key", "received_at", "contact", "location", "answers", "category", "kind")
+    lines = [{"text": "路灯不亮了"} | {name: operator} for name in names for operator in OPERATORS]
+    body = "\n".join(json.dumps(line) for line in lines).encode()
+    answer = client.post("/v1/feedback/batch", content=body, headers=key)
+    assert answer.status_code == 200
+    assert {json.loads(line)["status"] for line in answer.text.splitlines()} == {422}
 
 
 @pytest.mark.row("A21")

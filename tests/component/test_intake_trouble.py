@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from shared.sqlite import Connection
+from shared.telemetry import watchdog
 from tests.support.intake import Portal, portal
 from tests.unit.sqlite.test_file import Failing
 
@@ -77,12 +79,33 @@ async def test_more_than_the_disk_can_take_is_refused_at_once(town: Portal, monk
     await town.say("现在可以了")
 
 
+@pytest.mark.row("F38")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"text":"' + b"\\u0301" * 40_000 + b'"}',
+        b'{"text":"x","answers":' + b"[" * 30 + b"1," * 100_000 + b"1" + b"]" * 30 + b"}",
+        b'{"text":"x","contact":{"email":"' + b"a." * 100_000 + b'@"}}',
+        b'{"text":"x","contact":{"phone":"' + b"1 (" * 80_000 + b'"}}',
+        b'{"text":"' + b"<a href=" * 30_000 + b'"}',
+    ],
+    ids=["marks", "arrays", "email", "phone", "markup"],
+)
+async def test_no_body_that_is_let_in_keeps_the_loop_for_long(town: Portal, body: bytes) -> None:
+    started = time.process_time()
+    answer = await town.client.post("/v1/feedback", content=body, headers={"Content-Type": "application/json"})
+    assert time.process_time() - started < watchdog.LIMIT / 2
+    assert answer.status_code in (201, 400, 422)
+
+
 @pytest.mark.row("F28")
 async def test_an_event_that_the_log_would_not_take_is_refused_before_anything_is_kept(
     town: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.events.envelope.LARGEST", 3_000)
     receipt = await town.say("路灯不亮了")
+    two_megabytes = await town.client.post("/v1/feedback", json={"text": "x" * 2_000_000})
+    assert two_megabytes.status_code == 413
+    monkeypatch.setattr("shared.events.envelope.LARGEST", 3_000)
     refused = await town.client.post("/v1/feedback", json={"text": "路" * 2_000})
     assert (refused.status_code, refused.json()["type"]) == (413, "urn:huiyin:problem:too-large")
     assert (await town.post(receipt, "messages", {"text": "灯" * 2_000})).status_code == 413

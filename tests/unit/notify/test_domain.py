@@ -74,6 +74,7 @@ def test_an_attempt_that_never_began_does_not_count() -> None:
     assert claimed.settled(NOW + LEASE, Untried(), NOW, RETRIES) == Progress(next_at=NOW)
 
 
+@pytest.mark.row("F5")
 def test_who_lost_the_lease_has_nothing_to_say() -> None:
     claimed = Progress(next_at=NOW).claimed(NOW, True, RETRIES)
     later = NOW + LEASE
@@ -82,6 +83,7 @@ def test_who_lost_the_lease_has_nothing_to_say() -> None:
     assert again.settled(later + LEASE, Sent(later), later, RETRIES) == Progress("sent", 2, submitted_at=later)
 
 
+@pytest.mark.row("F40")
 def test_a_cut_off_attempt_that_must_not_repeat_becomes_unknown() -> None:
     claimed = Progress(next_at=NOW).claimed(NOW, False, RETRIES)
     assert claimed.state == "sending"

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from shared.delivery.breaker import Breaker
+
+pytestmark = pytest.mark.row("F23")
 
 
 def test_ten_failures_in_a_row_are_borne_and_eleven_are_not() -> None:

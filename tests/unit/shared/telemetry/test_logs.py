@@ -78,6 +78,15 @@ def test_a_field_is_at_most_a_kilobyte(told: Told, long: Any) -> None:
     assert len(told()["field"].encode()) <= LONGEST
 
 
+@pytest.mark.row("A23")
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 10**2_000, 1 << 80])
+def test_what_is_no_number_or_an_enormous_one_is_told_as_text(told: Told, number: float) -> None:
+    log("intake").info("something", field=number)
+    field = told()["field"]
+    assert isinstance(field, str)
+    assert len(field) <= LONGEST
+
+
 @pytest.mark.row("A7")
 def test_an_exception_is_told_by_class_place_and_hash(told: Told) -> None:
     try:
