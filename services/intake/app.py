@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 from fastapi import APIRouter
 
 from services.intake.api import audit, door, router
@@ -26,6 +29,9 @@ from shared.events.intake import (
 )
 from shared.http.rates import Rate
 from shared.service import Platform, Service, Wiring, on
+from shared.web.pages import prepare_soon
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def build(platform: Platform) -> Wiring:
@@ -54,6 +60,7 @@ def build(platform: Platform) -> Wiring:
         router=routes,
         doors={("POST", "/v1/feedback"): submit},
         documents={"case": views, "organisation": organisation.documents},
+        jobs=[partial(prepare_soon, TEMPLATES, platform.clock)],
         ready=organisation.ready,
         stray=site.tell,
     )
