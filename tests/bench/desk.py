@@ -1,6 +1,6 @@
 """How fast the desk answers with many cases: the queue, its lists, filters and pages, searches, one row, the case page.
 
-`python -m tests.bench.desk [--cases 100000] [--asked 100] [--folder FOLDER]` fills a folder (one case in five is worked
+`python -m tests.bench.desk [--cases 100000] [--asked 300] [--folder FOLDER]` fills a folder (one case in five is worked
 on, one in five of those is done) unless it was filled before, asks each page so often, one after the other and in this
 process, and prints milliseconds; `cpu` is what a busy machine does not change.
 """
@@ -156,7 +156,7 @@ async def main(count: int, asked: int, kept: Path | None) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
-    parser.add_argument("--asked", type=int, default=100)
+    parser.add_argument("--asked", type=int, default=300)
     parser.add_argument("--folder", type=Path, help="kept, and filled only the first time")
     given = parser.parse_args()
     asyncio.run(main(given.cases, given.asked, given.folder))
