@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 from services.intake.api import audit, door, router
 from services.intake.channels import batch, follow_ups
 from services.intake.handlers.contacts import Contacts
@@ -24,6 +27,9 @@ from shared.events.intake import (
 )
 from shared.http.rates import Rate
 from shared.service import Platform, Service, Wiring, on
+from shared.web.pages import prepare_soon
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def build(platform: Platform) -> Wiring:
@@ -53,6 +59,7 @@ def build(platform: Platform) -> Wiring:
         ],
         doors={("POST", "/v1/feedback"): submit},
         documents={"case": views, "organisation": organisation.documents},
+        jobs=[partial(prepare_soon, TEMPLATES, platform.clock)],
         ready=organisation.ready,
         stray=site.tell,
     )

@@ -32,9 +32,9 @@ from shared.telemetry.watchdog import watch_loop
 from shared.vault.vault import COLLECTIONS as VAULT_COLLECTIONS
 from shared.vault.vault import Vault
 
-YOUNG = 100_000
-"""Objects made before the collector of reference cycles looks for some. Hardly any are made here, so at Python's 700 a
-tenth of all time went into looking."""
+YOUNG = 10_000
+"""Objects made before the collector of reference cycles looks for some. Hardly any are made here but by the pages (their
+macros), so at Python's 700 a tenth of all time went into looking; at 100,000 every hundredth page waited 100 ms for it."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gzip
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from shared.clock import Clock
 
 HERE = Path(__file__).parent
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -38,6 +41,10 @@ WHEN = {
         "time": "HH:mm",
     },
 }
+
+
+SOON = 2.0
+"""Seconds that a process which has just started has better things to do than to prepare pages."""
 
 
 @functools.cache
@@ -79,25 +86,45 @@ def language_of(asked: str | None, accepted: str | None) -> Language:
 
 
 @functools.cache
-def _environment(folders: tuple[Path, ...]) -> Environment:
-    """Templates are compiled once in a process."""
-    environment = Environment(
-        loader=FileSystemLoader([*folders, HERE / "templates"]),
+def environment(folder: Path) -> Environment:
+    """The templates of a folder and the shared ones; compiled once in the life of the process."""
+    made = Environment(
+        loader=FileSystemLoader([folder, HERE / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = address
-    environment.globals["script"] = script
-    return environment
+    made.globals["asset"] = address
+    made.globals["script"] = script
+    return made
+
+
+async def prepare_soon(folder: Path, clock: Clock) -> None:
+    """`prepare`, once the process has started."""
+    await clock.sleep(SOON)
+    await prepare(folder)
+
+
+async def prepare(folder: Path) -> None:
+    """Compile a folder's templates and read the words, in another thread: a tenth of a second or two that else the first
+    to ask for a page would wait."""
+    for language in LANGUAGES:
+        await asyncio.to_thread(_read_words, language)
+    for name in environment(folder).list_templates(extensions=["html"]):
+        await asyncio.to_thread(environment(folder).get_template, name)
+
+
+def _read_words(language: Language) -> None:
+    catalogue(language)
+    format_datetime(datetime.fromtimestamp(0, UTC), WHEN[language]["day"], locale=language)
 
 
 class Pages:
     """Renders the templates of a service in the shared layout."""
 
-    def __init__(self, *folders: Path) -> None:
-        self._environment = _environment(folders)
+    def __init__(self, folder: Path) -> None:
+        self._environment = environment(folder)
 
     def html(self, name: str, language: Language, zone: str = "UTC", **values: Any) -> str:
         """The page. Templates see `t(key, **values)`, `rich(key, **values)` for words with tags, `when(moment, form)`, `asset(name)`, `script(family)`, `language`

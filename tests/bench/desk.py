@@ -1,8 +1,8 @@
 """How fast the desk answers with many cases: the queue, its lists, filters and pages, searches, one row, the case page.
 
-`python -m tests.bench.desk [--cases 100000] [--asked 100]` fills a new folder (one case in five is worked on, one in
-five of those is done), asks each page so often, one after the other and in this process, and prints milliseconds;
-`cpu` is what a busy machine does not change.
+`python -m tests.bench.desk [--cases 100000] [--asked 300] [--folder FOLDER]` fills a folder (one case in five is worked
+on, one in five of those is done) unless it was filled before, asks each page so often, one after the other and in this
+process, and prints milliseconds; `cpu` is what a busy machine does not change.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.routing import handlers
+from services.routing.app import TEMPLATES
 from services.routing.domain import work
 from services.routing.domain.case import Case, Turn
 from shared.delivery.subscription import Context
@@ -24,6 +25,7 @@ from shared.events.envelope import Actor
 from shared.runtime import spare_the_collector
 from shared.store.documents import Decision, Kept
 from shared.store.port import Query
+from shared.web.pages import prepare
 from tests.support.routing import MONDAY, Town, chengchuan
 
 THINGS = (
@@ -119,12 +121,18 @@ def _share(taken: list[float], share: float) -> float:
     return sorted(taken)[min(len(taken) - 1, int(len(taken) * share))]
 
 
-async def main(count: int, asked: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        async with chengchuan(Path(folder)) as town:
-            spent = await fill(town, count)
-            size = sum(path.stat().st_size for path in Path(folder).glob("routing.db*"))
-            print(f"{count} cases, {spent / count * 1e6:.0f} µs to write each, {size / count:.0f} bytes each\n")
+async def main(count: int, asked: int, kept: Path | None) -> None:
+    with tempfile.TemporaryDirectory() as passing:
+        folder = kept or Path(passing)
+        filled = (folder / "routing.db").exists()
+        async with chengchuan(folder) as town:
+            if filled:
+                print(f"the cases that {folder} holds\n")
+            else:
+                spent = await fill(town, count)
+                size = sum(path.stat().st_size for path in folder.glob("routing.db*"))
+                print(f"{count} cases, {spent / count * 1e6:.0f} µs to write each, {size / count:.0f} bytes each\n")
+            await prepare(TEMPLATES)
             spare_the_collector()
             boss, worker = await town.session("supervisor"), await town.session("case-worker", "lighting")
             found, _ = await town.cases.find(Query({"department": "lighting"}, "urgency", limit=1))
@@ -148,6 +156,7 @@ async def main(count: int, asked: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
-    parser.add_argument("--asked", type=int, default=100)
+    parser.add_argument("--asked", type=int, default=300)
+    parser.add_argument("--folder", type=Path, help="kept, and filled only the first time")
     given = parser.parse_args()
-    asyncio.run(main(given.cases, given.asked))
+    asyncio.run(main(given.cases, given.asked, given.folder))
