@@ -137,7 +137,7 @@ async def test_a_case_page_says_that_somebody_was_faster_while_one_writes(
     page = somebody.page
     await page.context.set_extra_http_headers(town.key("supervisor"))
     await town.move(numbers[0], "acceptance")
-    await somebody.go(f"/desk/cases/{numbers[0]}?lang={language}")
+    await somebody.go(f"/desk/cases/{numbers[0]}")
     await page.locator("#f-text").fill("half a sentence")
     await town.move(numbers[1], "acceptance")
     await town.quiet()
