@@ -9,6 +9,7 @@ import re
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from shared.web.pages import Language
 from tests.support.browser import Look, Visit, axe
 from tests.support.town import Town
 
@@ -130,7 +131,7 @@ async def test_what_happens_before_the_page_listens_is_told_too(visit: Visit, to
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 async def test_a_case_page_says_that_somebody_was_faster_while_one_writes(
-    visit: Visit, town: Town, language: str
+    visit: Visit, town: Town, language: Language
 ) -> None:
     _, numbers = await three(town)
     somebody = await visit(Look(language))
