@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from services.notify.channels.live import RELOAD, Listener, Live, sees, spoken
 from services.notify.domain import CaseDeliveries, Delivery, case_of
@@ -74,7 +74,7 @@ EVENT = {
 
 LIVE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": EVENT}}},
-    **problems(401, 403, 503),
+    **problems(401, 403, 422, 503),
 }
 
 CHECK = 5.0
@@ -122,17 +122,22 @@ def router(deliveries: Deliveries, organisation: OrganisationCopy, live: Live, c
 
     @routes.get("/live", response_class=StreamingResponse, responses=LIVE)
     async def listen(
-        request: Request, principal: Annotated[Principal, Depends(requires("cases.read"))]
+        request: Request,
+        principal: Annotated[Principal, Depends(requires("cases.read"))],
+        since: Annotated[AwareDatetime | None, Query()] = None,
+        last: Annotated[AwareDatetime | None, Header(alias="Last-Event-ID")] = None,
     ) -> StreamingResponse:
         """What happens to the cases that one may see, from now on, as server-sent events.
 
-        `case` carries number, event, state, department, version and time, `reload` says that something was missed, and
-        `begin` is said once. The stream ends when the process stops, and when whoever listens may no longer.
+        `since` asks for what has happened from that time on as well, and so does the id of the last event, which
+        browsers send when they connect again. `case` carries number, event, state, department, version and time,
+        `reload` says that something was missed, and `begin` is said once. The stream ends when the process stops, and
+        when whoever listens may no longer.
         """
         health: Health = request.app.state.health
         if health.stopping:
             raise Busy(retry_after=5)
-        listener = live.join(principal.scope)
+        listener = live.join(principal.scope, last or since)
 
         async def told() -> AsyncIterator[bytes]:
             watching = asyncio.create_task(_watch(request, principal, listener, health))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
+from shared.web.pages import Language
 from tests.support.browser import Look, Visit, axe
 from tests.support.town import Town
 
@@ -94,7 +96,6 @@ async def test_what_others_do_is_told_and_only_its_row_is_fetched(visit: Visit, 
     page = await desk(visit, town, Look("en"), f"q={word}")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    await page.wait_for_timeout(1_500)  # the stream begins at the end of the log, seen at its first look
     await town.move(numbers[1], "acceptance")
     await expect(page.locator(f'[data-number="{numbers[1]}"] .standing')).to_contain_text("Accepted", timeout=20_000)
     await expect(page.locator("#changed")).to_have_text("1 changed, refresh")
@@ -111,3 +112,41 @@ async def test_without_scripts_the_queue_does_the_same(visit: Visit, town: Town)
     await page.locator(f'input[name="case.{numbers[2]}"]').check()
     await page.locator('button[value="acceptance"]').click()
     await expect(page.get_by_role("status")).to_have_text("Done for 1 of 1.")
+
+
+async def test_what_happens_before_the_page_listens_is_told_too(visit: Visit, town: Town) -> None:
+    word, numbers = await three(town)
+    somebody = await visit(Look("en"))
+    page = somebody.page
+    await page.context.set_extra_http_headers(town.key("supervisor"))
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    await page.route("**/v1/live?*", lambda route: held.set_result(route))
+    await somebody.go(f"/desk?q={word}")
+    stream = await held
+    await town.move(numbers[0], "acceptance")
+    await town.quiet()
+    await stream.continue_()
+    await expect(page.locator("#changed")).to_have_text("1 changed, refresh", timeout=20_000)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_a_case_page_says_that_somebody_was_faster_while_one_writes(
+    visit: Visit, town: Town, language: Language
+) -> None:
+    _, numbers = await three(town)
+    somebody = await visit(Look(language))
+    page = somebody.page
+    await page.context.set_extra_http_headers(town.key("supervisor"))
+    await town.move(numbers[0], "acceptance")
+    await somebody.go(f"/desk/cases/{numbers[0]}")
+    await page.locator("#f-text").fill("half a sentence")
+    await town.move(numbers[1], "acceptance")
+    await town.quiet()
+    await expect(page.locator("#overtaken")).to_be_hidden()
+    await town.move(numbers[0], "start")
+    await expect(page.locator("#overtaken")).to_be_visible(timeout=20_000)
+    assert await axe(page) == []
+    await expect(page.locator("#f-text")).to_have_value("half a sentence")
+    await page.locator("#overtaken a").click()
+    await expect(page.locator("#overtaken")).to_be_hidden()
+    await expect(page.locator(".facts-line")).to_contain_text({"zh": "办理中", "en": "In progress"}[language])

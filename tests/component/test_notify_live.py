@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 
 from services.notify import api
 from services.notify.channels import live as module
+from services.notify.channels import recent
 from services.notify.channels.live import BEGIN, COMMENT, RELOAD, Listener, Live, spoken
 from shared.bus.sqlite import SqliteBus
 from shared.errors import Busy
@@ -74,7 +75,7 @@ def heard(listener: Listener) -> list[Any]:
     while not listener.messages.empty():
         message = listener.messages.get_nowait()
         is_case = message and message.startswith(b"event: case\ndata: ")
-        found.append(json.loads(message.split(b"data: ")[1]) if message and is_case else message)
+        found.append(json.loads(message.split(b"data: ")[1].split(b"\n")[0]) if message and is_case else message)
     return found
 
 
@@ -159,6 +160,48 @@ async def test_after_a_flood_everybody_is_told_to_look_again(hall: Hall, monkeyp
     await eventually(lambda: hall.office.clock.awaited)
     hall.office.clock.advance(module.EVERY)
     await eventually(lambda: not listener.messages.empty() and heard(listener) == [RELOAD, None])
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["the first to listen", "one of several"])
+async def test_a_page_hears_what_happened_between_its_drawing_and_its_listening(hall: Hall, alone: bool) -> None:
+    case = await hall.office.receive()
+    if not alone:
+        hall.live.join(EVERYTHING)
+        await hall.look()
+    await hall.publish((case, hall.office.event(CaseAccepted, case)))
+    hall.office.clock.advance(60)
+    drawn = hall.office.clock.now()
+    hall.office.clock.advance(0.5)
+    await hall.publish((case, hall.office.event(CaseReturned, case, department="reception", reason_code="x", hop=1)))
+    hall.office.clock.advance(0.5)
+    await hall.publish((case, hall.office.event(CaseAnswered, case, text=case.sealed("secret"), to="answered")))
+    listener, elsewhere = hall.live.join(EVERYTHING, drawn), hall.live.join(only("works"), drawn)
+    await hall.look()
+    await hall.look()
+    told = [each["event"] for each in heard(listener)[1:]]
+    assert sorted(set(told)) == ["case.answered", "case.returned"], "and not what the page shows already"
+    assert {each["event"] for each in heard(elsewhere)[1:]} == {"case.answered"}
+
+
+async def test_who_asks_for_more_than_is_remembered_is_told_to_look_again(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent, "KEPT", 2)
+    monkeypatch.setattr(module, "BACK", 3)
+    case = await hall.office.receive()
+    drawn = []
+    for _ in range(5):
+        hall.office.clock.advance(10)
+        drawn.append(hall.office.clock.now())
+        await hall.publish((case, hall.office.event(CaseAccepted, case)))
+    listeners = [hall.live.join(EVERYTHING, since) for since in drawn]
+    await hall.look()
+    told = [heard(one)[1:] for one in listeners]
+    assert told[:3] == [[RELOAD], [RELOAD], [RELOAD]]
+    assert [len(each) for each in told[3:]] == [2, 1]
+    await hall.publish((case, hall.office.event(CaseAccepted, case)))
+    await hall.look()
+    assert [len(heard(one)) for one in listeners] == [1] * 5, "and goes on hearing"
 
 
 async def test_nobody_reads_the_log_while_nobody_listens(hall: Hall) -> None:

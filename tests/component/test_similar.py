@@ -60,6 +60,19 @@ async def test_staff_see_the_cases_that_are_like_it_the_likest_first(town: Town)
     assert found["next"] is None
 
 
+async def test_among_few_cases_words_that_everybody_uses_make_nothing_alike(town: Town) -> None:
+    who = await town.key("supervisor")
+    await town.receive("我们这里现在没有公共厕所，请问什么时候能有")
+    await town.receive("There has been no bench at the library for three weeks now, please")
+    for text in (
+        "请问我们小区什么时候能装充电桩，现在没有",
+        "The siren has been on at night for three weeks now, please",
+    ):
+        assert (await ask(town, text, who)).json()["items"] == []
+    found = (await ask(town, "步行街没有公共厕所", who)).json()["items"]
+    assert [item["first_words"] for item in found] == ["我们这里现在没有公共厕所，请问什么时候能有"]
+
+
 @pytest.mark.row("A25")
 async def test_cases_of_other_departments_are_not_among_them(town: Town) -> None:
     await town.receive("文昌街北段的路灯夜里熄灭了")

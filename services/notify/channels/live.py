@@ -1,7 +1,8 @@
 """The way out to whoever has a page open: what happens to cases, as it happens, told by number and never in words.
 
-One job for each process reads what is new in the log, and only while somebody listens. Nothing is kept: who was away
-hears `reload` or begins anew, and looks at the page again.
+One job for each process reads what is new in the log, and only while somebody listens. Who was away for a while, or
+has a page that was drawn before it began to listen, names the time from which on it wants to hear: the last few messages
+are kept in memory for that. Where they do not reach back so far it hears `reload`, and looks at the page again.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from pydantic_core import to_json
 
+from services.notify.channels.recent import Recent, Told
 from services.notify.domain import within
-from shared.bus.port import EventBus, Record
+from shared.bus.port import EventBus, Positions, Record
 from shared.clock import Clock, rfc3339
 from shared.delivery.organisation import OrganisationCopy
 from shared.errors import Busy, Unavailable, Undecodable, UnknownType
@@ -30,6 +33,12 @@ MOST = 2_000
 WAITING = 200
 """Messages that may wait for one listener; a slower one is dropped, and told to look again."""
 
+BACK = 50
+"""Records of each partition that are read again for those who begin to listen while nobody else does."""
+
+MARGIN = timedelta(seconds=0.5)
+"""How much later than an event came to be a page may still not show it: the time it takes to be written."""
+
 LISTENERS = 500
 """Listeners of a process."""
 
@@ -43,9 +52,11 @@ COMMENT = b": still here\n\n"
 
 @dataclass(eq=False)
 class Listener:
-    """One page that is open. `messages` ends with None when nothing more comes."""
+    """One page that is open. `messages` ends with None when nothing more comes. `since`: from when on it has yet to be
+    told what happened before it came."""
 
     scope: Scope
+    since: datetime | None = None
     messages: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(WAITING + 2))
 
     def tell(self, message: bytes) -> bool:
@@ -70,13 +81,15 @@ class Live:
         self._organisation = organisation
         self._clock = clock
         self._listeners: set[Listener] = set()
+        self._recent = Recent()
         self._wanted = asyncio.Event()
 
-    def join(self, scope: Scope) -> Listener:
-        """A listener, until it leaves. Raises `Busy` where there are too many."""
+    def join(self, scope: Scope, since: datetime | None = None) -> Listener:
+        """A listener, until it leaves; it also hears what came to be at `since` or later. Raises `Busy` where there are
+        too many."""
         if len(self._listeners) >= LISTENERS:
             raise Busy(retry_after=10)
-        listener = Listener(scope)
+        listener = Listener(scope, since)
         listener.tell(BEGIN)
         self._listeners.add(listener)
         self._wanted.set()
@@ -97,33 +110,57 @@ class Live:
 
     async def _tell_while_heard(self, bus: EventBus) -> None:
         seen = await bus.ends()
+        await self._look_back(bus, seen)
         while self._listeners:
+            self._catch_up()
             await self._clock.sleep(EVERY)
             ends = await bus.ends()
             new = {partition: end for partition, end in ends.items() if end > seen.get(partition, 0)}
+            self._catch_up()
             if sum(end - seen.get(partition, 0) for partition, end in new.items()) > MOST:
+                self._recent.misses(self._clock.now())
                 self._drop(set(self._listeners))
             elif new:
                 await self._organisation.current()
                 async for records in bus.read({partition: seen.get(partition, 0) for partition in new}, new):
                     for record in records:
-                        self._tell(record)
+                        if told := _told(record):
+                            self._recent.add(told)
+                            self._tell(told)
             seen = ends
         self._wanted.clear()
 
-    def _tell(self, record: Record) -> None:
-        try:
-            if not record.envelope().type.startswith("case."):
-                return
-            event = record.event(read)
-        except (Undecodable, UnknownType):
-            return
-        if not isinstance(event, CaseEvent):
-            return
-        message = _message(event, record.envelope().sequence)
+    async def _look_back(self, bus: EventBus, ends: Positions) -> None:
+        """Read the last of what happened while nobody listened."""
+        self._recent = recent = Recent()
+        await self._organisation.current()
+        starts = {partition: max(0, end - BACK) for partition, end in ends.items()}
+        cut = {partition for partition, start in starts.items() if start}
+        async for records in bus.read(starts, ends):
+            for record in records:
+                if record.partition in cut:
+                    cut.discard(record.partition)
+                    recent.misses(_time(record) or self._clock.now())
+                if told := _told(record):
+                    recent.add(told)
+
+    def _catch_up(self) -> None:
+        """Tell those who came lately what they ask for."""
         parents = self._parents()
-        heard = [one for one in self._listeners if sees(one.scope, event.department, parents)]
-        self._drop({one for one in heard if not one.tell(message)})
+        for listener in [one for one in self._listeners if one.since is not None]:
+            assert listener.since is not None
+            since, listener.since = listener.since - MARGIN, None
+            if since < self._recent.whole_since:
+                listener.tell(RELOAD)
+                continue
+            missed = [told for told in self._recent.since(since) if sees(listener.scope, told.department, parents)]
+            if not all(listener.tell(told.message) for told in missed):
+                self._drop({listener})
+
+    def _tell(self, told: Told) -> None:
+        parents = self._parents()
+        heard = [one for one in self._listeners if sees(one.scope, told.department, parents)]
+        self._drop({one for one in heard if not one.tell(told.message)})
 
     def _drop(self, listeners: set[Listener]) -> None:
         for listener in listeners:
@@ -152,13 +189,33 @@ async def spoken(listener: Listener, silence: float = KEEP_ALIVE) -> AsyncIterat
         yield message
 
 
-def _message(event: CaseEvent, version: int) -> bytes:
+def _time(record: Record) -> datetime | None:
+    """When its event came to be; None where that cannot be read."""
+    try:
+        return record.envelope().time
+    except Undecodable:
+        return None
+
+
+def _told(record: Record) -> Told | None:
+    """What is told of a record; None for what is not about a case."""
+    try:
+        envelope = record.envelope()
+        if not envelope.type.startswith("case."):
+            return None
+        event = record.event(read)
+    except (Undecodable, UnknownType):
+        return None
+    if not isinstance(event, CaseEvent):
+        return None
     told = {
         "number": event.number,
         "event": event.type,
         "state": event.to,
         "department": event.department,
-        "version": version,
+        "version": envelope.sequence,
         "at": rfc3339(event.at),
     }
-    return b"event: case\ndata: " + to_json(told) + b"\n\n"
+    # The id is what a browser names when it comes back after the connection broke.
+    message = b"event: case\ndata: %b\nid: %b\n\n" % (to_json(told), rfc3339(envelope.time).encode())
+    return Told(envelope.time, event.department, message)

@@ -7,11 +7,15 @@ from math import asin, cos, log, radians, sin, sqrt
 
 from shared.events.intake import Point
 
-COMMON = 1_000
-"""A word that so many cases have says nothing about any of them; counting ends here."""
+COUNTED = 1_000
+"""Where counting ends: a word that so many cases have says next to nothing about any of them."""
 
-ALIKE = 0.2
-"""From here on two cases are alike: the share of a text's weight that the other one has too."""
+ALIKE = 0.1
+"""From here on two cases are alike: the share of a text's weight that the other one has too.
+
+Measured on the sample: of what is shown, the three likest, 40 % are of the same category (24 % with plain logarithms and
+without stop words); half as much again as a bar, and half of the texts would find nothing any more.
+"""
 
 NEAR = 500.0
 """Metres. What lies nearer counts for more."""
@@ -22,9 +26,10 @@ CLOSER = 1.25
 EARTH = 6_371_000.0
 
 
-def weights_of(counts: Mapping[str, int]) -> Mapping[str, float]:
-    """What each word of a text weighs, from how many cases have it: the rarer the more, nothing where nobody has it."""
-    return {word: log(COMMON / count) for word, count in counts.items() if 0 < count < COMMON}
+def weights_of(counts: Mapping[str, int], of: int) -> Mapping[str, float]:
+    """What each word of a text weighs, from how many of so many cases have it: the rarer the more (the inverse document
+    frequency of Okapi BM25, never negative). What nobody has yet weighs most: it is what sets the text apart."""
+    return {word: log(1 + (max(of - count, 0) + 0.5) / (count + 0.5)) for word, count in counts.items()}
 
 
 def likeness(weights: Mapping[str, float], words: Iterable[str]) -> float:

@@ -37,6 +37,10 @@ class Terms:
                 found.update(dict.fromkeys(map(self._of, words(text))))
         return tuple(found)[:TERMS]
 
+    def each(self, some: Iterable[str]) -> frozenset[str]:
+        """The terms of these words, as many as there are."""
+        return frozenset(map(self._of, some))
+
     def asked(self, some: Iterable[str]) -> tuple[str, ...]:
         """The terms that a case must have to be found by these words."""
         return tuple(dict.fromkeys(map(self._of, some)))[:ASKED]

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.routing.domain.case import Case
-from services.routing.domain.likeness import ALIKE, CLOSER, COMMON, NEAR, likeness, metres, weights_of
+from services.routing.domain.likeness import ALIKE, CLOSER, COUNTED, NEAR, likeness, metres, weights_of
+from services.routing.domain.stop_words import STOP_WORDS
 from services.routing.domain.terms import Terms, findable
-from services.routing.store import Cases
+from services.routing.store import Cases, Selection
 from shared.events.intake import Point
 from shared.http.access import Scope
 from shared.text import words
@@ -48,6 +49,7 @@ class Likeness:
 
     def __init__(self, cases: Cases, terms: Terms) -> None:
         self._cases, self._terms = cases, terms
+        self._empty = terms.each(STOP_WORDS)
 
     async def of(
         self, text: str, scope: Scope, point: Point | None = None, each: int = EACH, but: str | None = None
@@ -59,10 +61,15 @@ class Likeness:
         self, terms: tuple[str, ...], scope: Scope, point: Point | None, each: int = EACH, but: str | None = None
     ) -> list[Alike]:
         """The same for terms as a case has them."""
-        asked = terms[:LOOKED_AT]
-        counts = await asyncio.gather(*(self._cases.having(scope, term, COMMON) for term in asked))
-        weights = weights_of({term: n - (but is not None) for term, n in zip(asked, counts, strict=True)})
-        rarest = sorted(weights, key=lambda term: -weights[term])[:RAREST]
+        asked = [term for term in terms if term not in self._empty][:LOOKED_AT]
+        every, *having = await asyncio.gather(
+            self._cases.count(scope, Selection(), COUNTED),
+            *(self._cases.having(scope, term, COUNTED) for term in asked),
+        )
+        itself = but is not None
+        counts = {term: n - itself for term, n in zip(asked, having, strict=True)}
+        weights = weights_of(counts, every - itself)
+        rarest = sorted((term for term in asked if counts[term]), key=lambda term: counts[term])[:RAREST]
         pages = await asyncio.gather(*(self._cases.search(scope, (term,), None, each, None) for term in rarest))
         found = {kept.id: kept.value for page, _ in pages for kept in page if kept.value.number != but}
         alike = [_alike(case, weights, point) for case in found.values()]

@@ -14,7 +14,7 @@ from services.routing.pages.frame import Frame
 from services.routing.pages.moving import FORMS, WORDS, Form, Said, done_before, move
 from services.routing.pages.sheet import Sheet
 from services.routing.store import Cases
-from shared.clock import Clock, valid_number
+from shared.clock import Clock, rfc3339, valid_number
 from shared.errors import Busy, Forbidden, IllegalMove, Invalid, NotFound, Stale, Unavailable
 from shared.http.access import Principal, Scope
 from shared.http.forms import form_of
@@ -45,6 +45,7 @@ def router(cases: Cases, desk: Desk, likeness: Likeness, frame: Frame, clock: Cl
         """The page. `problem`, `errors` and `done` are told at its top."""
         told: dict[str, Any] = {"problem": None, "errors": {}, "done": None, "unsent": None}
         told |= {name: given.pop(name) for name in list(given) if name in told}
+        told["drawn"] = rfc3339(clock.now())
         values = await sheet.values(case, principal, frame.language(request), **given)
         return frame.page(request, principal, "case.html", "desk", status, **values, **told)
 

@@ -17,7 +17,7 @@ from services.routing.pages.lists import BANDS, LISTS, Asked, Worker, bands
 from services.routing.pages.moving import FORMS
 from services.routing.pages.rows import Row, Rows
 from services.routing.store import Cases, Selection
-from shared.clock import valid_number
+from shared.clock import rfc3339, valid_number
 from shared.errors import FieldError, Invalid, NotFound
 from shared.events.intake import Kind
 from shared.events.routing import State
@@ -77,7 +77,8 @@ def router(cases: Cases, desk: Desk, frame: Frame) -> APIRouter:
     async def queue(request: Request, principal: Principal = Depends(reads)) -> HTMLResponse:
         """One page of one list, with what it could be narrowed by."""
         asked, language = Asked.of(request.query_params), frame.language(request)
-        selection = asked.selection(principal, frame.now())
+        drawn = frame.now()  # before anything is read: whatever comes later is told by `/v1/live`
+        selection = asked.selection(principal, drawn)
         (lists, in_bands), page = await asyncio.gather(counts(principal, asked), listed(principal, asked, selection))
         found = [kept.value for kept in page.page]
         numbers = [case.number for case in found]
@@ -88,6 +89,7 @@ def router(cases: Cases, desk: Desk, frame: Frame) -> APIRouter:
             principal,
             "queue.html",
             "desk",
+            drawn=rfc3339(drawn),
             asked=asked,
             lists=lists,
             groups=_groups(),

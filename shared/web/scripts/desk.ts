@@ -6,7 +6,7 @@ import { serveKeys } from "./shared/keys";
 import { keysOfQueue, serveQueue } from "./shared/queue";
 
 sendOnce();
-const queue = document.querySelector<HTMLElement>("[data-live]");
+const queue = document.querySelector<HTMLElement>(".queue[data-drawn]");
 if (queue) {
   serveQueue(queue);
   listen(queue);

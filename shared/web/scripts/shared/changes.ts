@@ -1,38 +1,19 @@
-// What happens while the queue is open: told by number, each row that is on the page fetched anew alone, and above the
-// list a link that counts what has changed. The list itself is never asked for again by itself.
+// What happens while the queue is open: each row that is on the page is fetched anew alone, and above the list a link
+// counts what has changed. The list itself is never asked for again by itself.
 
+import { hear, type Told } from "./hearing";
 import { renew, rowsOf } from "./queue";
-
-const AGAIN = 15_000; // ms until the next try after the stream was refused
 
 export function listen(queue: HTMLElement): void {
   const changed = new Set<string>();
-  let begun = false;
-  let source: EventSource;
-
-  function begin(): void {
-    source = new EventSource("/v1/live");
-    source.addEventListener("begin", () => {
-      if (begun) tell(queue, null); // something may have been missed in between
-      begun = true;
-    });
-    source.addEventListener("case", (event) => void hear(queue, changed, JSON.parse((event as MessageEvent<string>).data)));
-    source.addEventListener("reload", () => tell(queue, null));
-    source.addEventListener("error", () => {
-      if (source.readyState === EventSource.CLOSED) setTimeout(begin, AGAIN);
-    });
-  }
-
-  begin();
-  window.addEventListener("pagehide", () => source.close());
+  hear(
+    queue.dataset["drawn"] ?? "",
+    (told) => void take(queue, changed, told),
+    () => tell(queue, null),
+  );
 }
 
-interface Told {
-  number: string;
-  version: number;
-}
-
-async function hear(queue: HTMLElement, changed: Set<string>, told: Told): Promise<void> {
+async function take(queue: HTMLElement, changed: Set<string>, told: Told): Promise<void> {
   const row = rowsOf(queue).find((one) => one.dataset["number"] === told.number);
   if (row && Number(row.dataset["version"]) >= told.version) return; // seen already
   if (row) row.classList.toggle("gone", !(await renew(row)));
