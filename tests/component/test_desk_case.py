@@ -293,7 +293,7 @@ async def test_fields_of_the_document_in_a_form_change_nothing(town: Town) -> No
         assert done.status_code == 303
     after = await at(town, case.number)
     changed = {f.name for f in fields(Case) if getattr(after, f.name) != getattr(case, f.name)}
-    assert changed <= {"version", "changed_at", "timeline", "messages"}
+    assert changed <= {"version", "changed_at", "timeline", "messages", "written"}
 
 
 @pytest.mark.parametrize("version", ["", "x", "-1", "²", "9" * 5000, "2"])
