@@ -30,6 +30,9 @@ REBUILD = "rebuild"
 
 BEGINNING = dict.fromkeys(range(PARTITIONS), 0)
 
+PLACE = 35.0
+"""Seconds after which a member that was stopped has no place in the group any more."""
+
 LOOK = 0.1
 """Seconds between two looks at how far a rebuild has come."""
 
@@ -89,14 +92,21 @@ class Member:
     async def rebuild(self) -> None:
         """Drop every derived document and have the consumer read the log again; `progress` tells how far it is.
 
-        Raises `InUse`, with everything as it was, while other processes serve the same consumer.
+        Raises `InUse`, with everything as it was, if other processes serve the same consumer. One that was stopped may
+        still have its place for half a minute, in which it would have come back.
         """
         await self.end()
-        try:
-            await self._bus.reset(self.service.name, BEGINNING)
-        except RuntimeError:
-            await self.begin()
-            raise InUse("other processes serve this consumer: stop them first") from None
+        waited = 0.0
+        while True:
+            try:
+                await self._bus.reset(self.service.name, BEGINNING)
+                break
+            except RuntimeError:
+                if waited >= PLACE:
+                    await self.begin()
+                    raise InUse("other processes serve this consumer: stop them first") from None
+                await self._clock.sleep(1)
+                waited += 1
         await self.store.write([Insert(MARKS.name, REBUILD, {})])
         await self.begin()
 

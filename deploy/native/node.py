@@ -42,6 +42,7 @@ class Node:
                 self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         (self.folder / "pid").write_text(str(process.pid))
+        process.returncode = 0  # it is meant to outlive this object, and is found again by its pid
 
     @property
     def pid(self) -> int | None:
@@ -52,7 +53,8 @@ class Node:
             words = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return None
-        return pid if state != "Z" and os.fsencode(self.folder) in words else None
+        ours = not words or os.fsencode(self.folder) in words  # a program that is just being loaded has none yet
+        return pid if state != "Z" and ours else None
 
     @property
     def running(self) -> bool:

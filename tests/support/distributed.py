@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -128,12 +129,15 @@ class Distributed(Town):
         forget(self.namespace)
 
     def died(self) -> int:
-        """Wait for the process that ends itself; the others go on."""
+        """Wait for the process that ends itself. Its replicas would too, and are ended; the others go on."""
         end = time.monotonic() + START
         while time.monotonic() < end:
             for process in self.processes:
                 if process.ended:
-                    return process.end(None)
+                    for replica in self.processes:
+                        if replica.service == process.service:
+                            status = replica.end(signal.SIGKILL)
+                    return status
             time.sleep(0.05)
         raise AssertionError("no process ended")
 

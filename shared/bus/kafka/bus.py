@@ -83,7 +83,8 @@ class KafkaBus(EventBus):
             client.assign(every_partition(self._topic))
             offsets = {at: positions.get(at.partition, 0) for at in every_partition(self._topic)}
             try:
-                await asyncio.wait_for(client.commit(offsets), PATIENCE)
+                async with asyncio.timeout(PATIENCE):
+                    await client.commit(offsets)
             except CommitFailedError:
                 raise RuntimeError(f"the consumer {consumer} has members") from None
 

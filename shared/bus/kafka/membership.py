@@ -23,7 +23,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
-from shared.bus.kafka.reading import records_of
+from shared.bus.kafka.reading import records_of, stop
 from shared.bus.kafka.topic import Topic
 from shared.bus.port import Deliver, Record
 from shared.clock import Clock
@@ -117,7 +117,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         closing = asyncio.create_task(self._closing.wait())
         starting = asyncio.create_task(client.start())  # never cancelled: it would leave its connection open
         try:
-            await asyncio.wait_for(asyncio.shield(starting), GRACE)
+            async with asyncio.timeout(GRACE):
+                await asyncio.shield(starting)
             self._moved_at = self._clock.monotonic()
             while not self._closing.is_set():
                 found = await self._poll(client, closing)
@@ -150,8 +151,9 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         """A new consumer starts at the beginning, and says so itself: the client would also jump there from a position
         whose records are gone."""
         for partition in client.assignment():
-            if await asyncio.wait_for(client.committed(partition), GRACE) is None:
-                client.seek(partition, 0)
+            async with asyncio.timeout(GRACE):
+                if await client.committed(partition) is None:
+                    client.seek(partition, 0)
 
     async def _take(self, client: Any, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         await asyncio.gather(*(self._deliver_all(client, at, some, self._term) for at, some in found.items()))
@@ -194,16 +196,21 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         task.add_done_callback(self._resting.discard)
 
     async def _save(self, client: Any) -> None:
-        """Commit what took effect. Under the lock."""
+        """Commit what took effect. Under the lock. While that fails the client is kept: a new one would have to wait
+        until the group has given up the old one's place."""
         moved, self._saved_at = dict(self._unsaved), self._clock.monotonic()
         if not moved:
             return
-        self._unsaved.clear()
         offsets = {TopicPartition(self._topic.name, partition): at for partition, at in moved.items()}
         try:
-            await asyncio.wait_for(client.commit(offsets), GRACE)
+            async with asyncio.timeout(GRACE):
+                await client.commit(offsets)
         except (CommitFailedError, IllegalStateError):
             logger.info("partitions were given to another member", consumer=self.consumer)
+        except (KafkaError, TimeoutError) as error:
+            logger.warning("positions cannot be saved yet", consumer=self.consumer, error=type(error).__name__)
+            return
+        self._unsaved.clear()
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Before others may have the partitions: what runs ends, nothing new begins, and what took effect is saved.
@@ -211,7 +218,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         What does not end in time goes on late; its effects are guarded.
         """
         self._term += 1
-        with contextlib.suppress(KafkaError, TimeoutError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE), self._lock:
                 await self._save(self._client)
         self.positions.clear()
@@ -238,8 +245,9 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     async def _left_lying(self, client: Any) -> bool:
         """Whether there are records that should have come."""
         ours = [at for at in client.assignment() if at not in client.paused()]
-        ends = await asyncio.wait_for(client.end_offsets(ours), GRACE) if ours else {}
-        positions = {at: await asyncio.wait_for(client.position(at), GRACE) for at in ours}
+        async with asyncio.timeout(GRACE):
+            ends = await client.end_offsets(ours) if ours else {}
+            positions = {at: await client.position(at) for at in ours}
         return any(positions[at] < end for at, end in ends.items())
 
     async def _leave(self, client: Any, starting: asyncio.Task[None]) -> None:
@@ -247,13 +255,12 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         for task in self._resting:
             task.cancel()
         await asyncio.wait([starting], timeout=GRACE)
-        with contextlib.suppress(KafkaError, TimeoutError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE), self._lock:
                 await self._save(client)
         self._term += 1
         if not self._closing.is_set():  # it will not be back soon: also a place that is kept by its name is given up
             client._coordinator._group_instance_id = None
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(client.stop(), GRACE)
+        await stop(client, GRACE)
         self.positions.clear()
         self._unsaved.clear()

@@ -115,7 +115,12 @@ async def _abandon(producer: Any) -> None:
         async with asyncio.timeout(GRACE):
             await producer._sender.close()
             await producer.client.close()
-    producer._message_accumulator.fail_all(KafkaConnectionError("the producer was thrown away"))
+    held = producer._message_accumulator
+    batches = {batch for some in held._batches.values() for batch in some} | held._pending_batches
+    held._pending_batches.update(batches)  # else it looks in vain for those that it was to send again
+    held.fail_all(KafkaConnectionError("the producer was thrown away"))
+    for batch in batches:  # nobody may be waiting for it any more
+        batch.future.cancelled() or batch.future.exception()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

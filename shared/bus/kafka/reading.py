@@ -44,6 +44,14 @@ def every_partition(topic: Topic) -> list[TopicPartition]:
     return [TopicPartition(topic.name, partition) for partition in range(PARTITIONS)]
 
 
+async def stop(client: Any, within: float) -> None:
+    """The end of a client, within so many seconds and whatever it says: it may raise what cancelled a task of its own."""
+    stopping = asyncio.create_task(client.stop())
+    await asyncio.wait([stopping], timeout=within)
+    stopping.cancel()
+    await asyncio.gather(stopping, return_exceptions=True)
+
+
 @asynccontextmanager
 async def reader(topic: Topic, group: str | None = None) -> AsyncIterator[Any]:
     """A client that belongs to no group, or speaks for one without joining it. Raises `Unavailable`."""
@@ -55,13 +63,13 @@ async def reader(topic: Topic, group: str | None = None) -> AsyncIterator[Any]:
         isolation_level="read_committed",
     )
     try:
-        await asyncio.wait_for(client.start(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await client.start()
         yield client
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unavailable(f"Kafka does not answer: {type(error).__name__}") from error
     finally:
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(client.stop(), PATIENCE)
+        await stop(client, PATIENCE)
 
 
 async def read(topic: Topic, start: Positions, stop: Positions) -> AsyncIterator[Sequence[Record]]:
@@ -97,7 +105,8 @@ class Ends:
             try:
                 if self._client is None:
                     self._client = await self._kept.enter_async_context(reader(self._topic))
-                found = await asyncio.wait_for(self._client.end_offsets(self._partitions), PATIENCE)
+                async with asyncio.timeout(PATIENCE):
+                    found = await self._client.end_offsets(self._partitions)
             except (KafkaError, OSError, TimeoutError) as error:
                 await self.close()
                 raise Unavailable(f"Kafka does not answer: {type(error).__name__}") from error
