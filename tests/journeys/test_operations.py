@@ -45,6 +45,18 @@ async def test_a_dump_before_and_after_a_rebuild_is_the_same(town: Town) -> None
     assert (figures["total"], figures["by"]["state"]) == (2, {"in-progress": 1, "returned": 1})
 
 
+async def test_a_rebuilt_routing_still_finds_every_case_by_its_words(town: Town) -> None:
+    await a_history(town)
+    found: dict[str, dict[str, list[str]]] = {}
+    for when in ("before", "after"):
+        for word in ("路灯", "东边那盏", "rubbish"):
+            page = (await town.get("/desk", params={"q": word}, headers=town.key())).text
+            found.setdefault(when, {})[word] = sorted(set(re.findall(r'data-number="([^"]+)"', page)))
+        town.command("rebuild", "routing")
+    assert [len(numbers) for numbers in found["before"].values()] == [1, 1, 1]
+    assert found["after"] == found["before"]
+
+
 async def test_commands_work_while_nothing_runs(town: Town) -> None:
     await a_history(town)
     before = {service: dumped(town, service, "before") for service in ("intake", "analytics")}
