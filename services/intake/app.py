@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from services.intake.api import audit, door, router
 from services.intake.channels import batch, follow_ups
+from services.intake.channels.lookups import Lookups
 from services.intake.handlers.contacts import Contacts
 from services.intake.handlers.reception import Reception
 from services.intake.handlers.submitter import Submitter
@@ -44,17 +45,18 @@ def build(platform: Platform) -> Wiring:
     reception = Reception(feedbacks, vault, organisation, clock, ids)
     submitter = Submitter(feedbacks, views, vault, clock, ids)
     rate, base = Rate(settings.rate, clock), platform.settings.link_base
+    lookups = Lookups(submitter, clock, limited=settings.rate != "off")
     submit = door(reception, platform.access, rate, base)
     site, routes = Site(organisation), APIRouter()
     routes.include_router(submitting.router(reception, site, rate, ids, base))
-    routes.include_router(following.router(submitter, site, clock, ids))
+    routes.include_router(following.router(submitter, lookups, site, clock, ids))
     routes.include_router(privacy.router(site))
     routes.include_router(contact.router(contacts, site))
     routes.include_router(phone.router(reception, site, ids))
     routes.include_router(static_files())
     routes.include_router(batch.router(reception, clock))
     routes.include_router(follow_ups.router(reception, submitter, clock))
-    routes.include_router(router(reception, submitter, submit))
+    routes.include_router(router(submitter, lookups, submit))
     routes.include_router(audit(looks))
     return Wiring(
         router=routes,
