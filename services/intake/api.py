@@ -9,7 +9,9 @@ from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
+from services.intake.channels.lookups import Lookups
 from services.intake.channels.submission import NewFeedback, Reason, Verdict, Words, idempotency_key, scope_of
+from services.intake.domain import Feedback
 from services.intake.handlers.reception import Receipt, Reception
 from services.intake.handlers.submitter import Submitter
 from services.intake.store import Looks
@@ -21,6 +23,7 @@ from shared.http.edge import Answer, Asked, Door
 from shared.http.problems import problems
 from shared.http.rates import Rate
 from shared.http.strict import fields_of, strict_json
+from shared.store.documents import Kept
 
 
 class Accepted(BaseModel):
@@ -129,8 +132,12 @@ Code = Annotated[
 ]
 
 
-def router(reception: Reception, submitter: Submitter, submit: Door) -> APIRouter:
+def router(submitter: Submitter, lookups: Lookups, submit: Door) -> APIRouter:
     """The calls under `/v1/feedback`."""
+
+    async def identified(request: Request, number: str, code: Code = None) -> Kept[Feedback]:
+        return await lookups.identify(number, code, request.scope["huiyin.client"])
+
     routes = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 
     @routes.post("", status_code=201, response_model=Accepted, responses=problems(401, 429))
@@ -143,38 +150,36 @@ def router(reception: Reception, submitter: Submitter, submit: Door) -> APIRoute
         answer = await submit(asked)
         return Response(answer.body, answer.status, media_type="application/json")
 
-    @routes.get("/{number}", responses=problems(404))
-    async def follow(number: str, code: Code = None) -> Seen:
+    @routes.get("/{number}", responses=problems(404, 429))
+    async def follow(kept: Kept[Feedback] = Depends(identified)) -> Seen:
         """Where the case stands, for whoever holds its code; routing need not be up."""
-        return Seen.model_validate(await submitter.status(await submitter.identify(number, code)))
+        return Seen.model_validate(await submitter.status(kept))
 
-    @routes.post("/{number}/messages", status_code=201, responses=problems(404))
-    async def add_message(number: str, body: Words, code: Code = None, key: Key = None) -> MessageAccepted:
+    @routes.post("/{number}/messages", status_code=201, responses=problems(404, 429))
+    async def add_message(body: Words, kept: Kept[Feedback] = Depends(identified), key: Key = None) -> MessageAccepted:
         """Add a message; at most 200 a case."""
-        kept = await submitter.identify(number, code)
         return MessageAccepted(id=await submitter.add_message(kept, body.text, idempotency_key(key)))
 
-    @routes.post("/{number}/rating", status_code=202, response_class=Response, responses=problems(404))
-    async def rate(number: str, body: Verdict, code: Code = None, key: Key = None) -> Response:
+    @routes.post("/{number}/rating", status_code=202, response_class=Response, responses=problems(404, 429))
+    async def rate(body: Verdict, kept: Kept[Feedback] = Depends(identified), key: Key = None) -> Response:
         """Give a verdict: solved closes the case, unsolved reopens it."""
-        kept = await submitter.identify(number, code)
         await submitter.rate(kept, body.model_dump(exclude_none=True), idempotency_key(key))
         return Response(status_code=202)
 
-    @routes.post("/{number}/reopening", status_code=202, response_class=Response, responses=problems(404))
-    async def reopen(number: str, body: Reason | None = None, code: Code = None, key: Key = None) -> Response:
+    @routes.post("/{number}/reopening", status_code=202, response_class=Response, responses=problems(404, 429))
+    async def reopen(
+        body: Reason | None = None, kept: Kept[Feedback] = Depends(identified), key: Key = None
+    ) -> Response:
         """Say that it is not settled."""
-        await submitter.reopen(
-            await submitter.identify(number, code), body.reason if body else None, idempotency_key(key)
-        )
+        await submitter.reopen(kept, body.reason if body else None, idempotency_key(key))
         return Response(status_code=202)
 
-    @routes.post("/{number}/withdrawal", status_code=202, response_class=Response, responses=problems(404))
-    async def withdraw(number: str, body: Reason | None = None, code: Code = None, key: Key = None) -> Response:
+    @routes.post("/{number}/withdrawal", status_code=202, response_class=Response, responses=problems(404, 429))
+    async def withdraw(
+        body: Reason | None = None, kept: Kept[Feedback] = Depends(identified), key: Key = None
+    ) -> Response:
         """Take it back."""
-        await submitter.withdraw(
-            await submitter.identify(number, code), body.reason if body else None, idempotency_key(key)
-        )
+        await submitter.withdraw(kept, body.reason if body else None, idempotency_key(key))
         return Response(status_code=202)
 
     return routes

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from services.intake.api import audit, door, router
 from services.intake.channels import batch, follow_ups
+from services.intake.channels.lookups import Lookups
 from services.intake.handlers.contacts import Contacts
 from services.intake.handlers.reception import Reception
 from services.intake.handlers.submitter import Submitter
@@ -42,19 +43,20 @@ def build(platform: Platform) -> Wiring:
     reception = Reception(feedbacks, vault, organisation, clock, ids)
     submitter = Submitter(feedbacks, views, vault, clock, ids)
     rate, base = Rate(settings.rate, clock), platform.settings.link_base
+    lookups = Lookups(submitter, clock, limited=settings.rate != "off")
     submit = door(reception, platform.access, rate, base)
     site = Site(organisation)
     return Wiring(
         routers=[
             submitting.router(reception, site, rate, ids, base),
-            following.router(submitter, site, clock, ids),
+            following.router(submitter, lookups, site, clock, ids),
             privacy.router(site),
             contact.router(contacts, site),
             phone.router(reception, site, ids),
             static_files(),
             batch.router(reception, clock),
             follow_ups.router(reception, submitter, clock),
-            router(reception, submitter, submit),
+            router(submitter, lookups, submit),
             audit(looks),
         ],
         doors={("POST", "/v1/feedback"): submit},

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
+from services.intake.channels.lookups import Lookups
 from services.intake.channels.submission import Reason, Verdict, Words
 from services.intake.domain import Feedback
 from services.intake.handlers.submitter import Submitter
 from services.intake.pages.case import shown
 from services.intake.pages.site import Site, language_asked, words_error
 from shared.clock import Clock, Ids
-from shared.errors import Busy, Invalid, NotFound, Unavailable
+from shared.errors import Busy, Invalid, NotFound, TooMany, Unavailable
 from shared.http.forms import form_of
 from shared.http.problems import tell_by
 from shared.http.strict import fields_of
@@ -28,13 +29,13 @@ CARRIED = ("action", "key", "text", "solved", "satisfaction", "comment")
 Said = Mapping[str, str]
 
 
-def router(submitter: Submitter, site: Site, clock: Clock, ids: Ids) -> APIRouter:
+def router(submitter: Submitter, lookups: Lookups, site: Site, clock: Clock, ids: Ids) -> APIRouter:
     """The two calls of `/track`."""
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(tell_by(site.tell))])
 
     @routes.get("/track")
     async def form(request: Request) -> HTMLResponse:
-        return await site.page(request, "track.html", "track", problem=None, number="", code="", carried={})
+        return await site.page(request, "track.html", "track", problem=None, lost=False, number="", code="", carried={})
 
     @routes.post("/track")
     async def track(request: Request) -> HTMLResponse:
@@ -44,19 +45,25 @@ def router(submitter: Submitter, site: Site, clock: Clock, ids: Ids) -> APIRoute
         """
         language, said = language_asked(request), await form_of(request)
         number, code, action = said.get("number", "").strip(), said.get("code", ""), said.get("action", "")
+        client = request.scope["huiyin.client"]
         wrong: dict[str, str] = {}
         try:
-            kept = await submitter.identify(number, f"Code {code}")
+            kept = await lookups.identify(number, f"Code {code}", client)
             if action in ACTIONS:
                 wrong = await _errors(ACTIONS[action](submitter, kept, said))
-                kept = await submitter.identify(number, f"Code {code}")
+                kept = await lookups.identify(number, f"Code {code}", client)
             seen = await submitter.status(kept)
         except NotFound:
-            values = {"problem": translate(language, "problem.code"), "carried": {}}
+            values = {"problem": translate(language, "problem.code"), "lost": True, "carried": {}}
             return await site.page(request, "track.html", "track", 404, number=number, code=code, **values)
+        except TooMany as error:
+            values = {"problem": translate(language, "problem.too-many-codes"), "lost": True, "carried": {}}
+            page = await site.page(request, "track.html", "track", 429, number=number, code=code, **values)
+            page.headers.update(error.headers)
+            return page
         except (Unavailable, Busy):
             carried = {name: said[name] for name in CARRIED if action in ACTIONS and said.get(name)}
-            values = {"problem": translate(language, "problem.fault"), "carried": carried}
+            values = {"problem": translate(language, "problem.fault"), "lost": False, "carried": carried}
             return await site.page(request, "track.html", "track", 503, number=number, code=code, **values)
         values = shown(seen, await site.organisation(), language, clock.now())
         return await site.page(
