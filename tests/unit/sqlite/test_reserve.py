@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from shared.clock import SystemClock
 from shared.sqlite import Reserve
 
 MIB = 1 << 20
@@ -70,6 +72,17 @@ def test_what_an_earlier_process_left_is_held_and_given_back(free: Space, tmp_pa
     reserve.look()
     assert reserve.is_full()
     assert not (tmp_path / "reserve").exists()
+
+
+async def test_whoever_watches_the_disk_stops_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.sqlite.reserve.LOOK", 0)
+    reserve = Reserve(tmp_path, MIB)
+    for _ in range(100):
+        watching = asyncio.create_task(reserve.watch(SystemClock()))
+        await asyncio.sleep(0.0005)
+        watching.cancel()
+        _, left = await asyncio.wait([watching], timeout=5)
+        assert not left
 
 
 def test_without_one_nothing_is_ever_refused(free: Space, tmp_path: Path) -> None:
