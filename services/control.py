@@ -45,7 +45,8 @@ async def operator(settings: PlatformSettings) -> AsyncIterator[httpx2.AsyncClie
 
 async def _answers(path: Path) -> bool:
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(str(path)), 5)
+        async with asyncio.timeout(5):
+            _, writer = await asyncio.open_unix_connection(str(path))
     except (FileNotFoundError, ConnectionRefusedError):
         return False
     writer.close()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-
 from services.analytics import api, pages
 from services.analytics.handlers import Insights, count_case, count_feedback
 from services.analytics.settings import AnalyticsSettings
@@ -16,9 +13,6 @@ from shared.delivery.subscription import counting
 from shared.events import routing as events
 from shared.events.intake import FeedbackReceived
 from shared.service import Platform, Service, Wiring, on
-from shared.web.pages import prepare_soon
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def build(platform: Platform) -> Wiring:
@@ -30,7 +24,6 @@ def build(platform: Platform) -> Wiring:
     return Wiring(
         routers=[api.router(insights), pages.router(insights)],
         documents={"case": counts.cases, "organisation": organisation.documents},
-        jobs=[partial(prepare_soon, TEMPLATES, platform.clock)],
         ready=organisation.ready,
     )
 

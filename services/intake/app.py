@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-
 from services.intake.api import audit, door, router
 from services.intake.channels import batch, follow_ups
 from services.intake.channels.lookups import Lookups
@@ -28,9 +25,6 @@ from shared.events.intake import (
 )
 from shared.http.rates import Rate
 from shared.service import Platform, Service, Wiring, on
-from shared.web.pages import prepare_soon
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def build(platform: Platform) -> Wiring:
@@ -61,7 +55,6 @@ def build(platform: Platform) -> Wiring:
         ],
         doors={("POST", "/v1/feedback"): submit},
         documents={"case": views, "organisation": organisation.documents},
-        jobs=[partial(prepare_soon, TEMPLATES, platform.clock)],
         ready=organisation.ready,
         stray=site.tell,
     )

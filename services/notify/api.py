@@ -158,7 +158,8 @@ async def _watch(request: Request, principal: Principal, listener: Listener, hea
     """End the stream with the process, or when the key or the session no longer allows it."""
     while True:
         try:
-            await asyncio.wait_for(health.ending.wait(), CHECK)
+            async with asyncio.timeout(CHECK):
+                await health.ending.wait()
             return listener.end()
         except TimeoutError:
             pass

@@ -38,9 +38,6 @@ from shared.events.intake import (
     FeedbackWithdrawn,
 )
 from shared.service import Platform, Service, Timer, Wiring, on
-from shared.web.pages import prepare_soon
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def load_organisation(path: Path) -> Organisation:
@@ -77,10 +74,7 @@ def build(platform: Platform) -> Wiring:
         documents={"case": cases.documents},
         knows=lambda: knowledge,
         timers=[Timer(cases.documents, fire_timer)],
-        jobs=[
-            lambda: reschedule_cases(cases, announced, organisation, platform.clock),
-            partial(prepare_soon, TEMPLATES, platform.clock),
-        ],
+        jobs=[lambda: reschedule_cases(cases, announced, organisation, platform.clock)],
         start=lambda: announce_organisation(announced, organisation, platform.clock),
     )
 

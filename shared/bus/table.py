@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from shared.bus.port import PARTITIONS, Positions, Record
 from shared.errors import Damaged
-from shared.sqlite import Connection, Summed, checksum, chunks, put, with_sums
+from shared.sqlite import Connection, Summed, checksum, chunks, put
 
 BATCH = 250
 """Records in one delivery at most."""
@@ -22,7 +22,7 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS log(
-         place INTEGER PRIMARY KEY, key TEXT NOT NULL, headers TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER,
+         place INTEGER PRIMARY KEY, key TEXT NOT NULL, headers TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL,
          partition INTEGER AS (place >> 40), offset INTEGER AS (place & 0xffffffffff))""",
     """CREATE TABLE IF NOT EXISTS positions(
          consumer TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
@@ -33,7 +33,7 @@ SELECT json_group_array(length(value))
 FROM (SELECT value FROM log WHERE place >= ? AND place < ? ORDER BY place LIMIT ?)
 """
 RECORDS = """
-SELECT CAST('[' || group_concat('[' || offset || ',' || json_quote(key) || ',' || json_quote(headers) || ',' || json_quote(sum) || ']') || ']' AS BLOB),
+SELECT CAST('[' || group_concat('[' || offset || ',' || json_quote(key) || ',' || json_quote(headers) || ',' || sum || ']') || ']' AS BLOB),
        CAST(group_concat(CAST(value AS TEXT), '') AS BLOB)
 FROM (SELECT offset, key, headers, value, sum FROM log WHERE place >= ? ORDER BY place LIMIT ?)
 """
@@ -73,7 +73,7 @@ def batch(connection: Connection, partition: int, start: int, stop: int) -> list
     records, at = [], 0
     for length, (offset, key, headers, sum) in zip(lengths, from_json(heads), strict=True):
         value = values[at : at + length]
-        if sum is not None and sum != _sum(place(partition, offset), key, headers, value):
+        if sum != _sum(place(partition, offset), key, headers, value):
             raise Damaged(f"the log is damaged: partition {partition}, offset {offset}")
         records.append(Record(partition, offset, key, from_json(headers), value))
         at += length
@@ -102,7 +102,6 @@ def _fitting(lengths: Sequence[int]) -> int:
 def create(connection: Connection) -> Summed:
     for statement in SCHEMA:
         connection.execute(statement)
-    with_sums(connection, "log")
     return {"log": ("place", "key", "headers", "value")}
 
 

@@ -49,7 +49,8 @@ class Health:
         found = {}
         for name, check in self.checks.items():
             try:
-                reason = await asyncio.wait_for(check(), PATIENCE)
+                async with asyncio.timeout(PATIENCE):
+                    reason = await check()
             except Exception as error:
                 reason = f"the check failed: {type(error).__name__}"
             if reason:

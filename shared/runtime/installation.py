@@ -31,6 +31,7 @@ from shared.telemetry.logs import log
 from shared.telemetry.watchdog import watch_loop
 from shared.vault.vault import COLLECTIONS as VAULT_COLLECTIONS
 from shared.vault.vault import Vault
+from shared.web.pages import prepare_soon
 
 YOUNG = 10_000
 """Objects made before the collector of reference cycles looks for some. Hardly any are made here but by the pages (their
@@ -82,7 +83,11 @@ async def opened(
         members: dict[str, Member] = {}
         routers: list[APIRouter] = []
         doors: dict[tuple[str, str], Door] = {}
-        jobs: list[Callable[[], Awaitable[None]]] = [partial(watch_loop, clock), *under.jobs]
+        jobs: list[Callable[[], Awaitable[None]]] = [
+            partial(watch_loop, clock),
+            partial(prepare_soon, clock),
+            *under.jobs,
+        ]
         wirings: list[Wiring] = []
         for service in services:
             own = await under.store(service.name, [*service.collections, DEAD_LETTERS, MARKS])
@@ -119,7 +124,7 @@ async def opened(
         for wiring in wirings:
             if wiring.start and working:
                 await wiring.start()
-        tasks = [asyncio.create_task(_kept_running(job, clock)) for job in jobs if working]
+        tasks = [asyncio.create_task(kept_running(job, clock)) for job in jobs if working]
         stack.push_async_callback(cancelled, tasks)
         stack.push_async_callback(bus.close)
         spare_the_collector()
@@ -148,7 +153,7 @@ def _check(service: Service, wiring: Wiring, pipeline: Pipeline, bus: EventBus) 
     return check
 
 
-async def _kept_running(job: Callable[[], Awaitable[None]], clock: Clock) -> None:
+async def kept_running(job: Callable[[], Awaitable[None]], clock: Clock) -> None:
     """A job that fails is said so and started again: the others depend on it."""
     while True:
         try:

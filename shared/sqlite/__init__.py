@@ -8,7 +8,7 @@ from shared.sqlite.connection import Connection, chunks, put
 from shared.sqlite.file import OpenFile, SqliteFile
 from shared.sqlite.lock import FolderLock
 from shared.sqlite.reserve import Reserve
-from shared.sqlite.sums import Summed, checksum, with_sums
+from shared.sqlite.sums import Summed, checksum
 
 __all__ = [
     "Connection",
@@ -20,5 +20,4 @@ __all__ = [
     "checksum",
     "chunks",
     "put",
-    "with_sums",
 ]

@@ -50,9 +50,7 @@ class Reserve:
         """Look every second until cancelled; say when the disk is full, and when it no longer is."""
         told = False
         while True:
-            async with asyncio.timeout(
-                LIMIT
-            ):  # not `wait_for`, which may lose a cancellation, and then nothing ever ends
+            async with asyncio.timeout(LIMIT):
                 await asyncio.to_thread(self.look)
             DISK_FULL.set(self._full)
             if self._full != told:

@@ -29,17 +29,14 @@ def checksum(text: str, blob: bytes = b"") -> int:
 
 
 def verify(connection: sqlite3.Connection, tables: Summed) -> None:
-    """Judge the rows of tables for a while.
-
-    Raises `Misconfigured`, naming file and row. Rows without a sum were written before there were any.
-    """
+    """Judge the rows of tables for a while. Raises `Misconfigured`, naming file and row."""
     late = threading.Event()
     timer = threading.Timer(TIME, late.set)
     timer.start()
     try:
         for table, columns in tables.items():
             stored = ", ".join(f"CAST({column} AS BLOB)" for column in columns)
-            rows = connection.execute(f"SELECT {stored}, sum FROM {table} WHERE sum NOTNULL")
+            rows = connection.execute(f"SELECT {stored}, sum FROM {table}")
             while not late.is_set() and (some := rows.fetchmany(ROWS)):
                 for *parts, told in some:
                     if crc32(b"\0".join([part or b"" for part in parts])) != told:
@@ -54,9 +51,3 @@ def verify(connection: sqlite3.Connection, tables: Summed) -> None:
 
 def _path(connection: sqlite3.Connection) -> Path:
     return Path(connection.execute("PRAGMA database_list").fetchone()[2])
-
-
-def with_sums(connection: sqlite3.Connection, table: str) -> None:
-    """Give a table of an older version its column of sums."""
-    if "sum" not in [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]:
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")

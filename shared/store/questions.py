@@ -26,7 +26,7 @@ WALKS = 100
 """How many walks are put in order by one statement; more are put together in steps (SQLite's limit is 500)."""
 
 DOCUMENT = (
-    "'[' || json_quote(d.id) || ',' || d.revision || ',' || json_quote(d.due) || ',' || json_quote(d.sum) || ',' "
+    "'[' || json_quote(d.id) || ',' || d.revision || ',' || json_quote(d.due) || ',' || d.sum || ',' "
     "|| length(CAST(d.body AS BLOB)) || ']' AS head, d.body AS body"
 )
 """A document `d` as columns: its head as JSON, with the length of its body in bytes, and the body."""

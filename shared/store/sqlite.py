@@ -141,7 +141,7 @@ class SqliteStore(DocumentStore):
             for id, revision, due, sum, length in from_json(heads):
                 body = bodies[at : at + length]
                 at += length
-                if sum is not None and sum != sum_of(id, revision, due, body):
+                if sum != sum_of(id, revision, due, body):
                     raise self._damaged(id)
                 documents.append(Document(id, revision, from_json(body), parse_rfc3339(due) if due else None))
         except ValueError as error:

@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 from shared.clock import rfc3339
 from shared.errors import Misconfigured, NotDeclared
 from shared.events.envelope import Envelope
-from shared.sqlite import Connection, Summed, checksum, chunks, put, with_sums
+from shared.sqlite import Connection, Summed, checksum, chunks, put
 from shared.store.port import (
     Body,
     Change,
@@ -38,7 +38,7 @@ from shared.store.words import WordIndex
 OUTBOX = """
 CREATE TABLE IF NOT EXISTS _outbox(
   seq INTEGER PRIMARY KEY, collection TEXT NOT NULL, document TEXT NOT NULL, event TEXT NOT NULL UNIQUE,
-  time TEXT NOT NULL, head TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER)
+  time TEXT NOT NULL, head TEXT NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL)
 """
 COLUMNS = "_outbox(collection, document, event, time, head, value, sum)"
 
@@ -101,9 +101,8 @@ class Table:
         """Make the table and its indexes what the collection declares. Raises `Misconfigured`."""
         connection.execute(
             f"CREATE TABLE IF NOT EXISTS {self.name}"
-            "(id TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, due TEXT, body TEXT NOT NULL, sum INTEGER)"
+            "(id TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, due TEXT, body TEXT NOT NULL, sum INTEGER NOT NULL)"
         )
-        with_sums(connection, self.name)
         (self.index or WordIndex(self.collection)).create(connection)
         due = f'"{self.collection.name} due"'
         wanted = {due: f"CREATE INDEX {due} ON {self.name}(due, id) WHERE due IS NOT NULL"}
@@ -271,7 +270,6 @@ class Tables:
     def create(self, connection: Connection) -> Summed:
         """Make all of them what is declared; which columns their sums are over. Raises `Misconfigured`."""
         connection.execute(OUTBOX)
-        with_sums(connection, "_outbox")
         connection.execute("CREATE INDEX IF NOT EXISTS _outbox_document ON _outbox(document)")
         for table in self._tables.values():
             table.create(connection)

@@ -18,7 +18,7 @@ from pydantic_core import from_json, to_json
 
 from shared.errors import NotDeclared
 from shared.sqlite import Connection
-from shared.store.port import Body, Collection, Query, Scalar
+from shared.store.port import Body, Collection, Query, Scalar, Words
 from shared.store.questions import DOCUMENT, DOCUMENTS, Question, column_of, read_cursor, value_at
 
 WORDS = re.compile("[0-9a-z]{1,64}(?: [0-9a-z]{1,64})*", re.ASCII)
@@ -40,10 +40,7 @@ class WordIndex:
     def terms(self, body: Body) -> str:
         """The words of a body, as they are kept. Raises `NotDeclared` for what is no word."""
         assert self._declared
-        found: Any = body
-        for step in self._declared.field.split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        words = checked_words(found or ())
+        words = words_of(self._declared, body)
         values = [(path, value_at(body, path)) for path in self._declared.within]
         return " ".join([*words, *(_term(path, value) for path, value in values if isinstance(value, str))])
 
@@ -140,6 +137,14 @@ def _match(collection: Collection, query: Query) -> Scalar:
         # One of nothing is never so: no row holds a lone underscore.
         wanted.append("(" + " OR ".join(f'"{term}"' for term in terms or ["_"]) + ")")
     return " AND ".join(wanted)
+
+
+def words_of(declared: Words, body: Body) -> Sequence[str]:
+    """The words that a body holds where they are declared. Raises `NotDeclared` for what is no word."""
+    found: Any = body
+    for step in declared.field.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    return checked_words(found or ())
 
 
 def checked_words(words: Sequence[str]) -> Sequence[str]:

@@ -85,9 +85,12 @@ def language_of(asked: str | None, accepted: str | None) -> Language:
     return "zh"
 
 
-@functools.cache
-def environment(folder: Path) -> Environment:
-    """The templates of a folder and the shared ones; compiled once in the life of the process."""
+ENVIRONMENTS: dict[Path, Environment] = {}
+"""The templates that this process makes pages from, by their folder; each is compiled once in its life."""
+
+
+def _environment(folder: Path) -> Environment:
+    """The templates of a folder and the shared ones."""
     made = Environment(
         loader=FileSystemLoader([folder, HERE / "templates"]),
         autoescape=True,
@@ -100,19 +103,20 @@ def environment(folder: Path) -> Environment:
     return made
 
 
-async def prepare_soon(folder: Path, clock: Clock) -> None:
+async def prepare_soon(clock: Clock) -> None:
     """`prepare`, once the process has started."""
     await clock.sleep(SOON)
-    await prepare(folder)
+    await prepare()
 
 
-async def prepare(folder: Path) -> None:
-    """Compile a folder's templates and read the words, in another thread: a tenth of a second or two that else the first
-    to ask for a page would wait."""
-    for language in LANGUAGES:
+async def prepare() -> None:
+    """Compile the templates of all pages there are and read the words, in another thread: a tenth of a second or two
+    that else the first to ask for a page would wait. A process without pages has nothing to do."""
+    for language in LANGUAGES if ENVIRONMENTS else ():
         await asyncio.to_thread(_read_words, language)
-    for name in environment(folder).list_templates(extensions=["html"]):
-        await asyncio.to_thread(environment(folder).get_template, name)
+    for environment in list(ENVIRONMENTS.values()):
+        for name in environment.list_templates(extensions=["html"]):
+            await asyncio.to_thread(environment.get_template, name)
 
 
 def _read_words(language: Language) -> None:
@@ -124,7 +128,9 @@ class Pages:
     """Renders the templates of a service in the shared layout."""
 
     def __init__(self, folder: Path) -> None:
-        self._environment = environment(folder)
+        if folder not in ENVIRONMENTS:
+            ENVIRONMENTS[folder] = _environment(folder)
+        self._environment = ENVIRONMENTS[folder]
 
     def html(self, name: str, language: Language, zone: str = "UTC", **values: Any) -> str:
         """The page. Templates see `t(key, **values)`, `rich(key, **values)` for words with tags, `when(moment, form)`, `asset(name)`, `script(family)`, `language`

@@ -17,7 +17,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.routing import handlers
-from services.routing.app import TEMPLATES
 from services.routing.domain import work
 from services.routing.domain.case import Case, Turn
 from shared.delivery.subscription import Context
@@ -132,7 +131,7 @@ async def main(count: int, asked: int, kept: Path | None) -> None:
                 spent = await fill(town, count)
                 size = sum(path.stat().st_size for path in folder.glob("routing.db*"))
                 print(f"{count} cases, {spent / count * 1e6:.0f} µs to write each, {size / count:.0f} bytes each\n")
-            await prepare(TEMPLATES)
+            await prepare()
             spare_the_collector()
             boss, worker = await town.session("supervisor"), await town.session("case-worker", "lighting")
             found, _ = await town.cases.find(Query({"department": "lighting"}, "urgency", limit=1))

@@ -69,14 +69,14 @@ def moved(before: dict[str, Case], after: dict[str, Case]) -> set[str]:
 async def test_every_open_case_follows_the_new_calendar_once(tmp_path: Path, feast: Path) -> None:
     async with chengchuan(tmp_path) as town:
         await many(town)
-        job, *_ = town.wiring.jobs
+        (job,) = town.wiring.jobs
         before = await every(town)
         await job()
         assert await every(town) == before, "the first start has nothing to change"
         told = len(await town.store.pending(10_000))
 
     async with chengchuan(tmp_path, LATER, organisation=feast) as town:
-        job, *_ = town.wiring.jobs
+        (job,) = town.wiring.jobs
         await job()
         after = await every(town)
         expected = {id for id, case in before.items() if case.deadline and case.state != "closed"}
@@ -108,13 +108,13 @@ async def test_what_was_interrupted_goes_on_and_nothing_is_moved_twice(tmp_path:
     async with chengchuan(tmp_path, LATER, wrap, organisation=feast) as town:
         (store,) = broken
         store.faults.lost = 1.0
-        job, *_ = town.wiring.jobs
+        (job,) = town.wiring.jobs
         with pytest.raises(Unavailable):
             await job()
         assert 0 < len(moved(before, await every(town))) < 300
 
     async with chengchuan(tmp_path, LATER, organisation=feast) as town:
-        job, *_ = town.wiring.jobs
+        (job,) = town.wiring.jobs
         await job()
         after = await every(town)
         assert len(moved(before, after)) > 300
@@ -125,7 +125,7 @@ async def test_a_case_that_moves_meanwhile_is_decided_again(tmp_path: Path, feas
     async with chengchuan(tmp_path) as town:
         await many(town)
     async with chengchuan(tmp_path, LATER, organisation=feast) as town:
-        job, *_ = town.wiring.jobs
+        (job,) = town.wiring.jobs
         boss = await town.key("supervisor")
         for kept in (await town.cases.find(Query(limit=30)))[0]:
             await town.post(kept.value.number, "acceptance", kept.value.version, boss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.errors import NotDeclared
 from shared.store.port import Collection, DocumentStore, Index, Insert, Query
+from tests.contract.store import Opening
 
 PATHS = (("a", "b", "c"), ("a", "c"), ("c",), ("a",), ("d.e",))
 NUMBERS = Collection("numbers", "record", indexes=tuple(Index(fields) for fields in PATHS))
@@ -66,12 +68,14 @@ async def walk(store: DocumentStore, query: Query) -> list[str]:
 
 
 class QuestionsContract:
-    """Subclass it beside `StoreContract`, and give it `numbers`."""
+    """Subclass it beside `StoreContract`."""
 
     @pytest.fixture
-    async def numbers(self) -> DocumentStore:
+    async def numbers(self, opening: Opening) -> AsyncIterator[DocumentStore]:
         """An empty store with the collection `NUMBERS`."""
-        raise NotImplementedError
+        store = await opening([NUMBERS])
+        yield store
+        await store.close()
 
     @given(data=st.data())
     @settings(

@@ -15,7 +15,7 @@ from shared.errors import Misconfigured, NotDeclared
 from shared.store.mongo import Mongo
 from shared.store.mongo.asking import asked
 from shared.store.port import Collection, DocumentStore, Done, Index, Insert, Query, Replace
-from tests.contract.questions import NUMBERS, QuestionsContract
+from tests.contract.questions import QuestionsContract
 from tests.contract.store import CASES, Opening, StoreContract
 from tests.contract.words import SPOKEN, WordsContract
 from tests.support.events import story
@@ -57,18 +57,6 @@ class TestMongoStore(StoreContract, QuestionsContract, WordsContract):
     @pytest.fixture
     def outage(self) -> AbstractContextManager[None]:
         return nothing_is_written()
-
-    @pytest.fixture
-    async def numbers(self, opening: Opening) -> AsyncIterator[DocumentStore]:
-        store = await opening([NUMBERS])
-        yield store
-        await store.close()
-
-    @pytest.fixture
-    async def spoken(self, opening: Opening) -> AsyncIterator[DocumentStore]:
-        store = await opening([SPOKEN])
-        yield store
-        await store.close()
 
     async def test_a_body_may_have_any_names(self, opening: Opening) -> None:
         store = await opening([CASES])

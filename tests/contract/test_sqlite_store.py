@@ -7,7 +7,7 @@ import random
 import resource
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -15,11 +15,11 @@ import pytest
 
 from shared.clock import SystemClock
 from shared.errors import Damaged, Misconfigured, NotDeclared, Unavailable
-from shared.store.port import Collection, Delete, DocumentStore, Done, Index, Insert, Query, Replace
+from shared.store.port import Collection, Delete, DocumentStore, Done, Index, Insert, Query
 from shared.store.sqlite import SqliteStore
-from tests.contract.questions import NUMBERS, QuestionsContract
+from tests.contract.questions import QuestionsContract
 from tests.contract.store import CASES, Opening, StoreContract
-from tests.contract.words import SPOKEN, WordsContract
+from tests.contract.words import WordsContract
 
 
 @contextmanager
@@ -44,18 +44,6 @@ class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
     @pytest.fixture
     def outage(self) -> AbstractContextManager[None]:
         return no_file_may_grow()
-
-    @pytest.fixture
-    async def numbers(self, opening: Opening) -> AsyncIterator[DocumentStore]:
-        store = await opening([NUMBERS])
-        yield store
-        await store.close()
-
-    @pytest.fixture
-    async def spoken(self, opening: Opening) -> AsyncIterator[DocumentStore]:
-        store = await opening([SPOKEN])
-        yield store
-        await store.close()
 
     async def test_only_its_owner_may_read_the_files(self, opening: Opening, tmp_path: Path) -> None:
         store = await opening([CASES])
@@ -148,24 +136,6 @@ class TestSqliteStore(StoreContract, QuestionsContract, WordsContract):
         alarm = json.loads(capsys.readouterr().err.splitlines()[0])
         assert (alarm["level"], alarm["file"], alarm["row"]) == ("critical", "routing.db", "b")
         await store.close()
-
-    @pytest.mark.row("F11")
-    async def test_rows_from_before_there_were_sums_are_read_and_get_one_when_they_are_written(
-        self, opening: Opening, tmp_path: Path
-    ) -> None:
-        store = await opening([CASES])
-        await store.write([Insert("cases", "a", {"number": "1"})])
-        await store.close()
-        with sqlite3.connect(tmp_path / "routing.db") as older:
-            older.execute("ALTER TABLE cases DROP COLUMN sum")
-        older.close()
-        store = await opening([CASES])
-        assert (await store.get("cases", ["a"]))["a"].body == {"number": "1"}
-        await store.write([Replace("cases", "a", 1, {"number": "2"})])
-        await store.close()
-        with sqlite3.connect(tmp_path / "routing.db") as reader:
-            assert reader.execute("SELECT count(*) FROM cases WHERE sum NOTNULL").fetchone() == (1,)
-        reader.close()
 
     @pytest.mark.row("F11")
     async def test_a_file_that_is_no_database_is_named_in_one_line(self, opening: Opening, tmp_path: Path) -> None:

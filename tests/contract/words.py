@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from shared.store.port import (
     Replace,
     Words,
 )
+from tests.contract.store import Opening
 
 SPOKEN = Collection(
     "spoken",
@@ -57,9 +58,11 @@ class WordsContract:
     """Subclass it beside `StoreContract`."""
 
     @pytest.fixture
-    async def spoken(self) -> DocumentStore:
+    async def spoken(self, opening: Opening) -> AsyncIterator[DocumentStore]:
         """An empty store with the collection `SPOKEN`."""
-        raise NotImplementedError
+        store = await opening([SPOKEN])
+        yield store
+        await store.close()
 
     @given(data=st.data())
     @settings(

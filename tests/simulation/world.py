@@ -40,6 +40,7 @@ from shared.delivery.pipeline import Pipeline
 from shared.delivery.timers import TimerLoop
 from shared.errors import Unavailable
 from shared.operations import MARKS
+from shared.runtime.installation import kept_running
 from shared.service import Platform, Service
 from shared.settings import PlatformSettings
 from shared.store.port import Collection
@@ -353,7 +354,7 @@ class World:
         if wiring.timers:
             jobs.append(TimerLoop(name, wiring.timers, bus, pipeline, clock).run)
         for job in jobs:
-            process.start(_kept_running(job, clock))
+            process.start(kept_running(job, clock))
         consumer = process.start(bus.consume(name, pipeline.deliver))
         return Life(process, service, outbox, platform.vault, clock, pipeline, ids, wiring, tuple(faulty), consumer)
 
@@ -387,16 +388,6 @@ class World:
             if self.disk.rows(name, f"SELECT 1 FROM \"{table}\" WHERE due <= '{soon}' LIMIT 1"):
                 return f"something in {name}'s {table} is due"
         return None
-
-
-async def _kept_running(job: Callable[[], Awaitable[None]], clock: SkewedClock) -> None:
-    """As the runtime does it: a job that fails is started again."""
-    while True:
-        try:
-            await job()
-            return
-        except Exception:
-            await clock.sleep(1)
 
 
 class made_quickly:

@@ -181,7 +181,8 @@ async def spoken(listener: Listener, silence: float = KEEP_ALIVE) -> AsyncIterat
     """What the listener hears, with a comment after each silence of so many seconds, until nothing more comes."""
     while True:
         try:
-            message = await asyncio.wait_for(listener.messages.get(), silence)
+            async with asyncio.timeout(silence):
+                message = await listener.messages.get()
         except TimeoutError:
             message = COMMENT
         if message is None:

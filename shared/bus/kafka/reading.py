@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from shared.bus.kafka.errors import told
 from shared.bus.kafka.topic import Topic
 from shared.bus.port import PARTITIONS, Positions, Record
 from shared.errors import Unavailable
@@ -63,11 +63,10 @@ async def reader(topic: Topic, group: str | None = None) -> AsyncIterator[Any]:
         isolation_level="read_committed",
     )
     try:
-        async with asyncio.timeout(PATIENCE):
-            await client.start()
-        yield client
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(f"Kafka does not answer: {type(error).__name__}") from error
+        with told(topic.url):
+            async with asyncio.timeout(PATIENCE):
+                await client.start()
+            yield client
     finally:
         await stop(client, PATIENCE)
 
@@ -105,11 +104,12 @@ class Ends:
             try:
                 if self._client is None:
                     self._client = await self._kept.enter_async_context(reader(self._topic))
-                async with asyncio.timeout(PATIENCE):
-                    found = await self._client.end_offsets(self._partitions)
-            except (KafkaError, OSError, TimeoutError) as error:
+                with told(self._topic.url):
+                    async with asyncio.timeout(PATIENCE):
+                        found = await self._client.end_offsets(self._partitions)
+            except Unavailable:
                 await self.close()
-                raise Unavailable(f"Kafka does not answer: {type(error).__name__}") from error
+                raise
         return {at.partition: end for at, end in sorted(found.items())}
 
     async def close(self) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import TopicAlreadyExistsError
 
+from shared.bus.kafka.errors import told
 from shared.bus.port import PARTITIONS
-from shared.errors import Misconfigured, Unavailable
+from shared.errors import Misconfigured
 from shared.telemetry.logs import log
 
 PATIENCE = 8.0
@@ -57,11 +58,10 @@ async def admin(topic: Topic) -> AsyncIterator[Any]:
     """Kafka's administrative interface. Raises `Unavailable`, also for what fails inside."""
     client = AIOKafkaAdminClient(bootstrap_servers=topic.servers, request_timeout_ms=int(PATIENCE * 1000))
     try:
-        async with asyncio.timeout(PATIENCE):
-            await client.start()
-            yield client
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(f"Kafka at {topic.url} does not answer: {type(error).__name__}") from error
+        with told(topic.url):
+            async with asyncio.timeout(PATIENCE):
+                await client.start()
+                yield client
     finally:
         await client.close()
 

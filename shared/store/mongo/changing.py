@@ -20,7 +20,7 @@ from shared.events.envelope import Envelope
 from shared.store.mongo.declared import DUPLICATE_KEY, NEVER, doc
 from shared.store.port import Change, Collection, Conflict, Delete, Done, Duplicate, Insert, Outcome, Replace
 from shared.store.questions import value_at
-from shared.store.words import checked_words
+from shared.store.words import words_of
 
 INVALID = 121
 """The validator's refusal."""
@@ -39,10 +39,7 @@ def checked(collection: Collection, change: Change) -> None:
         if value is not None and not isinstance(value, str):
             raise NotDeclared(f"{collection.name}: the unique field {path} holds text")
     if collection.words:
-        found: Any = change.body
-        for step in collection.words.field.split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        checked_words(found or ())
+        words_of(collection.words, change.body)
 
 
 async def write(stored: Any, collection: Collection, changes: Sequence[Numbered]) -> dict[int, Outcome]:

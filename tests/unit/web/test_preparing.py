@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment
 
-from services.routing.app import TEMPLATES
 from services.routing.pages import frame
-from shared.web.pages import Pages, environment, prepare
+from shared.web.pages import ENVIRONMENTS, Pages, prepare
 
 
 async def test_a_page_asked_for_later_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(frame.__file__).parents[1] / "templates"
-    assert folder == TEMPLATES
-    environment.cache_clear()
-    await prepare(TEMPLATES)
+    monkeypatch.delitem(ENVIRONMENTS, folder, raising=False)
+    pages = Pages(folder)
+    await prepare()
     compiled: list[str | None] = []
     compile_ = Environment.compile
 
@@ -25,5 +24,5 @@ async def test_a_page_asked_for_later_compiles_nothing(monkeypatch: pytest.Monke
         return compile_(self, source, name, *rest, **more)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Environment, "compile", noted)
-    assert "<h1" in Pages(folder).html("problem.html", "zh", here="", body_name="", principal=None, problem=404)
+    assert "<h1" in pages.html("problem.html", "zh", here="", body_name="", principal=None, problem=404)
     assert compiled == []
