@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,17 @@ async def test_a_page_hears_what_happened_between_its_drawing_and_its_listening(
     told = [each["event"] for each in heard(listener)[1:]]
     assert sorted(set(told)) == ["case.answered", "case.returned"], "and not what the page shows already"
     assert {each["event"] for each in heard(elsewhere)[1:]} == {"case.answered"}
+
+
+@pytest.mark.parametrize("since", [datetime.min, datetime.max])
+async def test_a_page_from_the_ends_of_the_calendar_harms_nobody(hall: Hall, since: datetime) -> None:
+    case = await hall.office.receive()
+    odd, other = hall.live.join(EVERYTHING, since.replace(tzinfo=UTC)), hall.live.join(EVERYTHING)
+    await hall.look()
+    await hall.publish((case, hall.office.event(CaseAccepted, case)))
+    await hall.look()
+    assert heard(odd)[0] == BEGIN
+    assert [each["event"] for each in heard(other)[1:]] == ["case.accepted"]
 
 
 async def test_who_asks_for_more_than_is_remembered_is_told_to_look_again(

@@ -52,12 +52,18 @@ COMMENT = b": still here\n\n"
 
 @dataclass(eq=False)
 class Listener:
-    """One page that is open. `messages` ends with None when nothing more comes. `since`: from when on it has yet to be
-    told what happened before it came."""
+    """One page that is open. `messages` ends with None when nothing more comes. `since`: what came to be before it is
+    not told; `behind`: what came to be from then on, before the page listened, has yet to be."""
 
     scope: Scope
     since: datetime | None = None
+    behind: bool = False
     messages: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(WAITING + 2))
+
+    def hears(self, told: Told, parents: Mapping[str, str | None]) -> bool:
+        """Whether it is told of this."""
+        late = self.since is not None and told.time + MARGIN < self.since
+        return not late and sees(self.scope, told.department, parents)
 
     def tell(self, message: bytes) -> bool:
         """Whether there was room for it."""
@@ -85,11 +91,11 @@ class Live:
         self._wanted = asyncio.Event()
 
     def join(self, scope: Scope, since: datetime | None = None) -> Listener:
-        """A listener, until it leaves; it also hears what came to be at `since` or later. Raises `Busy` where there are
-        too many."""
+        """A listener, until it leaves; with `since` it hears what came to be then or later, and nothing from before.
+        Raises `Busy` where there are too many."""
         if len(self._listeners) >= LISTENERS:
             raise Busy(retry_after=10)
-        listener = Listener(scope, since)
+        listener = Listener(scope, since, behind=since is not None)
         listener.tell(BEGIN)
         self._listeners.add(listener)
         self._wanted.set()
@@ -147,19 +153,18 @@ class Live:
     def _catch_up(self) -> None:
         """Tell those who came lately what they ask for."""
         parents = self._parents()
-        for listener in [one for one in self._listeners if one.since is not None]:
-            assert listener.since is not None
-            since, listener.since = listener.since - MARGIN, None
-            if since < self._recent.whole_since:
+        for listener in [one for one in self._listeners if one.behind]:
+            listener.behind = False
+            if listener.since and listener.since < self._recent.whole_since + MARGIN:
                 listener.tell(RELOAD)
                 continue
-            missed = [told for told in self._recent.since(since) if sees(listener.scope, told.department, parents)]
+            missed = [told for told in self._recent if listener.hears(told, parents)]
             if not all(listener.tell(told.message) for told in missed):
                 self._drop({listener})
 
     def _tell(self, told: Told) -> None:
         parents = self._parents()
-        heard = [one for one in self._listeners if sees(one.scope, told.department, parents)]
+        heard = [one for one in self._listeners if one.hears(told, parents)]
         self._drop({one for one in heard if not one.tell(told.message)})
 
     def _drop(self, listeners: set[Listener]) -> None:
