@@ -17,6 +17,7 @@ import pytest
 from tests.chaos.verdict import Verdict, quiet
 from tests.support.checker import check_folder
 from tests.support.eventually import eventually
+from tests.support.http import calling
 from tests.support.town import Town
 
 traced = pytest.mark.skipif(shutil.which("strace") is None and not os.environ.get("CI"), reason="needs strace")
@@ -98,7 +99,7 @@ class Senders:
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[httpx2.AsyncClient]:
-        async with httpx2.AsyncClient(base_url=self._town.address, timeout=30, trust_env=False) as client:
+        async with calling(self._town.address) as client:
             yield client
 
 

@@ -25,6 +25,7 @@ import httpx2
 from tests.chaos.crowd import MARK, SENDER
 from tests.chaos.history import Call, History
 from tests.support.checker import SERVICES, check_folder, rows_of
+from tests.support.http import calling, operating
 from tests.support.town import Town
 
 AT_ONCE = 8
@@ -77,7 +78,7 @@ async def ask(verdict: Verdict, town: Town, history: History) -> None:
         (c for c in submissions if any(t != c.told[0] for t in c.told)), verdict.twice, "I2: told two receipts"
     )
     gate = asyncio.Semaphore(AT_ONCE)
-    async with httpx2.AsyncClient(base_url=town.address, timeout=30, trust_env=False) as client:
+    async with calling(town.address) as client:
 
         async def seen(call: Call) -> dict[str, Any] | None:
             receipt = call.told[0]
@@ -134,8 +135,7 @@ def _waiting(verdict: Verdict, metrics: str) -> None:
 
 
 async def _rebuilt(verdict: Verdict, town: Town) -> None:
-    transport = httpx2.AsyncHTTPTransport(uds=town.socket)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=120) as operator:
+    async with operating(town.socket, timeout=120) as operator:
         for service in SERVICES:
             before = (await operator.get(f"/control/dump/{service}")).content
             await operator.post(f"/control/rebuild/{service}")

@@ -7,9 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx2
 import pytest
 
+from tests.support.http import calling
 from tests.support.town import Town
 
 
@@ -17,7 +17,7 @@ from tests.support.town import Town
 async def listening(town: Town, headers: dict[str, str]) -> AsyncIterator[AsyncIterator[str]]:
     """The lines of the stream; it has begun."""
     async with (
-        httpx2.AsyncClient(base_url=town.address, timeout=30, trust_env=False) as client,
+        calling(town.address) as client,
         client.stream("GET", "/v1/live", headers=headers) as answer,
     ):
         assert answer.status_code == 200

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.http import calling
 from tests.support.town import Town
 
 
@@ -30,7 +31,7 @@ async def test_a_stop_under_load_answers_what_is_in_flight_and_ends_in_time(town
 
     async def keep_saying(number: int) -> None:
         nonlocal refused
-        async with httpx2.AsyncClient(base_url=town.address, timeout=30, trust_env=False) as client:
+        async with calling(town.address) as client:
             for turn in range(10_000):
                 try:
                     answer = await client.post("/v1/feedback", json={"text": f"The bus is late {number}/{turn}"})
@@ -60,7 +61,7 @@ async def test_a_stop_under_load_answers_what_is_in_flight_and_ends_in_time(town
 
 @pytest.mark.row("F6")
 async def test_behind_a_balancer_that_looks_at_readiness_no_request_fails(tmp_path: Path) -> None:
-    town = Town(tmp_path, HUIYIN_DRAIN="2")
+    town = Town(tmp_path, HUIYIN_DRAIN="5")
     await town.start()
     key = town.key("integrator")
     process = town.process

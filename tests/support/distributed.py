@@ -14,10 +14,9 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx2
-
 from tests.support.eventually import eventually
 from tests.support.gateway import Gateway
+from tests.support.http import calling
 from tests.support.servers import export, forget, kafka_url, mongo_url
 from tests.support.town import HUIYIN, START, Town, mail_in
 
@@ -108,7 +107,7 @@ class Distributed(Town):
         }
 
         async def ready() -> bool:
-            async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
+            async with calling(timeout=10) as client:
                 answers = [await client.get(f"{process.address}/ready") for process in self.processes]
             return all(answer.status_code == 200 for answer in answers)
 

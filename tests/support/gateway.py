@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.support.http import calling
+
 OWNERS = {
     "/desk": "routing",
     "/sign-in": "routing",
@@ -74,7 +76,7 @@ class Gateway:
         if not found:
             return Response("nobody answers\n", 502)
         base = found[next(self._turns) % len(found)]
-        client = httpx2.AsyncClient(timeout=60, trust_env=False)
+        client = calling(timeout=60)
         headers = [(k, v) for k, v in request.headers.raw if k.decode().lower() not in HOP_BY_HOP]
         url = httpx2.URL(base).copy_with(raw_path=request.scope["raw_path"] + _query(request))
         try:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import httpx2
 
 from tests.support.eventually import eventually
+from tests.support.http import calling, operating
 
 HUIYIN = Path(sys.executable).with_name("huiyin")
 START = 30.0
@@ -134,13 +135,13 @@ class Town:
         wanted = (role, department)
         if wanted not in self._keys:
             body = {"role": role, "departments": [department] if department else []}
-            transport = httpx2.HTTPTransport(uds=self.socket)
+            transport = httpx2.HTTPTransport(uds=self.socket, verify=False)
             with httpx2.Client(transport=transport, base_url="http://control", timeout=30) as operator:
                 self._keys[wanted] = operator.post("/control/keys", json=body).json()["key"]
         return {"Authorization": f"Bearer {self._keys[wanted]}"}
 
     async def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        async with httpx2.AsyncClient(base_url=self.address, timeout=30, trust_env=False) as client:
+        async with calling(self.address) as client:
             return await client.request(method, path, **options)
 
     async def get(self, path: str, **options: Any) -> httpx2.Response:
@@ -211,8 +212,7 @@ class Town:
 
     @staticmethod
     async def _control(socket: str, name: str) -> dict[str, Any]:
-        transport = httpx2.AsyncHTTPTransport(uds=socket)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=30) as client:
+        async with operating(socket) as client:
             found: dict[str, Any] = (await client.get(f"/control/{name}")).json()
             return found
 
