@@ -47,6 +47,7 @@ async def test_a_dump_before_and_after_a_rebuild_is_the_same(town: Town) -> None
 
 async def test_a_rebuilt_routing_still_finds_every_case_by_its_words(town: Town) -> None:
     await a_history(town)
+    await town.alone()
     found: dict[str, dict[str, list[str]]] = {}
     for when in ("before", "after"):
         for word in ("路灯", "东边那盏", "rubbish"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import re
@@ -102,9 +103,7 @@ class Distributed(Town):
                 found = re.search(r"http://\S+", process.ready())
                 assert found, f"{process.service} did not start: {self.log.read_text()[-2000:]}"
                 process.address = found.group()
-        self._gateway.addresses = {
-            service: [p.address for p in self.processes if p.service == service] for service in self.services
-        }
+        self._show()
 
         async def ready() -> bool:
             async with calling(timeout=10) as client:
@@ -121,7 +120,20 @@ class Distributed(Town):
                 process.launch(self.folder, self.environment | settings)
 
     def replicas(self, service: str) -> int:
-        return self.services.count(service)
+        return sum(process.service == service for process in self.processes)
+
+    async def alone(self) -> None:
+        for process in list(self.processes):
+            if process is not self.process_of(process.service):
+                assert await asyncio.to_thread(process.end, signal.SIGTERM) == 0
+                self.processes.remove(process)
+        self._show()
+
+    def _show(self) -> None:
+        """Tell the gateway who answers where."""
+        self._gateway.addresses = {
+            service: [p.address for p in self.processes if p.service == service] for service in self.services
+        }
 
     def gone(self) -> None:
         self._open.close()

@@ -93,6 +93,9 @@ class Town:
         """How many processes serve a service."""
         return 1
 
+    async def alone(self) -> None:
+        """End all processes of a service but one."""
+
     def gone(self) -> None:
         """The end for good: what is outside its folder is removed."""
 

@@ -42,7 +42,11 @@ SAVE = 1.0
 """Seconds between two saves of the positions that moved, under load; when nothing is left they are saved at once."""
 
 GRACE = 10.0
-"""Seconds that running deliveries, and then the client, get to finish when partitions are given up."""
+"""Seconds that running deliveries, and a question to the servers, get to finish."""
+
+FAREWELL = 2.0
+"""Seconds that a client gets to come to the end of its start, and to leave the group. Its positions are saved, so nothing
+is lost without that; and while the group divides its partitions anew, it would wait for members that may be ending too."""
 
 STUCK = 60.0
 """Seconds without progress although there are records, or without a place in the group, after which the client is
@@ -115,10 +119,12 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         )
         client.subscribe([self._topic.name], listener=self)
         closing = asyncio.create_task(self._closing.wait())
-        starting = asyncio.create_task(client.start())  # never cancelled: it would leave its connection open
+        starting = asyncio.create_task(client.start())  # not cancelled at once: it would leave its connection open
         try:
             async with asyncio.timeout(GRACE):
-                await asyncio.shield(starting)
+                await asyncio.wait([starting, closing], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
             self._moved_at = self._clock.monotonic()
             while not self._closing.is_set():
                 found = await self._poll(client, closing)
@@ -254,13 +260,16 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         """Save what took effect and leave the group. Records in hand come again to whoever has them next."""
         for task in self._resting:
             task.cancel()
-        await asyncio.wait([starting], timeout=GRACE)
+        await asyncio.wait(
+            [starting], timeout=FAREWELL
+        )  # for its connection; it may also wait for a place in the group
+        starting.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE), self._lock:
                 await self._save(client)
         self._term += 1
         if not self._closing.is_set():  # it will not be back soon: also a place that is kept by its name is given up
             client._coordinator._group_instance_id = None
-        await stop(client, GRACE)
+        await stop(client, FAREWELL)
         self.positions.clear()
         self._unsaved.clear()

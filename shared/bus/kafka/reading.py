@@ -45,11 +45,15 @@ def every_partition(topic: Topic) -> list[TopicPartition]:
 
 
 async def stop(client: Any, within: float) -> None:
-    """The end of a client, within so many seconds and whatever it says: it may raise what cancelled a task of its own."""
+    """The end of a client, within so many seconds and whatever it says: it may raise what cancelled a task of its own.
+
+    Its connections are closed in any case.
+    """
     stopping = asyncio.create_task(client.stop())
     await asyncio.wait([stopping], timeout=within)
     stopping.cancel()
     await asyncio.gather(stopping, return_exceptions=True)
+    await client._client.close()
 
 
 @asynccontextmanager
