@@ -107,8 +107,10 @@ def _check(world: World, memory: Memory) -> list[str]:
 
 
 def _timers(world: World) -> list[str]:
-    """A citizen's word that was in the log before a timer came due was heard before the timer fired."""
+    """A citizen's word that was in the log before a timer came due, and whatever it follows as well, was heard before
+    the timer fired."""
     said: dict[str, list[datetime]] = {}
+    whole: dict[str, datetime] = {}
     seen: set[str] = set()
     events = []
     for key, headers, value in world.disk.rows("log", "SELECT key, headers, value FROM log ORDER BY place"):
@@ -118,8 +120,11 @@ def _timers(world: World) -> list[str]:
             events.append((int(told["ce_sequence"]), key, told["ce_type"], json.loads(value), told["ce_id"]))
     events.sort(key=lambda event: event[0])
     for _, key, kind, _, id in events:
-        if kind.startswith("feedback.") and kind != "feedback.received":
-            said.setdefault(key, []).append(world.bus.written.get(id, world.clock.now()))
+        if kind.startswith("feedback."):
+            written = world.bus.written.get(id, world.clock.now())
+            whole[key] = max(written, whole.get(key, written))
+            if kind != "feedback.received":
+                said.setdefault(key, []).append(whole[key])
     wrong = []
     heard: Counter[str] = Counter()
     for _, key, kind, value, _ in events:
