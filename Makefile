@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down events pictures clean
+.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos chaos-distributed servers-up servers-down events pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -54,8 +54,13 @@ bench-long: $(STAMP) ## cost and memory at a million stored
 
 chaos: $(STAMP) ## kill, pause and starve a real process under load, and see whether it kept its word; `make chaos SEEDS=10 SECONDS=20`
 	@$(COMPILE)
-	.venv/bin/pytest tests/chaos
+	.venv/bin/pytest -m "not distributed" tests/chaos
 	.venv/bin/python -m tests.chaos --seeds $(or $(SEEDS),3) --seconds $(or $(SECONDS),20)
+
+chaos-distributed: $(STAMP) ## the same on three brokers and a replica set of three, which die, hang and are cut off; each mistake in the adapters is caught
+	@$(COMPILE)
+	@UV="$(abspath $(UV))" .venv/bin/pytest -m distributed tests/chaos
+	@UV="$(abspath $(UV))" .venv/bin/python -m tests.chaos --servers --seeds $(or $(SEEDS),3) --seconds $(or $(SECONDS),20)
 
 servers-up: $(STAMP) ## start Kafka and MongoDB on this machine, without containers; `make servers-up NODES=3`; eval "$(make -s servers-up)" names them
 	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native up --nodes $(or $(NODES),1)

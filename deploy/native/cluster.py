@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.native import kafka, mongodb
+from deploy.native.network import Network, place_of
 from deploy.native.node import Node, NotStarted, free_ports
 
 FETCH = Path(__file__).with_name("fetch")
@@ -52,8 +53,9 @@ class Cluster:
             node.stop()
 
 
-def cluster(folder: Path, count: int = 1, packages: Path | None = None) -> Cluster:
-    """The servers of a folder, set up with `count` nodes of each if it is new; fetched if need be.
+def cluster(folder: Path, count: int = 1, packages: Path | None = None, where: Network | None = None) -> Cluster:
+    """The servers of a folder, set up with `count` nodes of each if it is new; fetched if need be. `where`: a network of
+    their own.
 
     Raises `NotStarted` if the folder has another number of nodes, or something cannot be fetched.
     """
@@ -68,12 +70,22 @@ def cluster(folder: Path, count: int = 1, packages: Path | None = None) -> Clust
     planned = json.loads(plan.read_text())
     if len(planned["mongodb"]) != count:
         raise NotStarted(f"{folder} has {len(planned['mongodb'])} of each; remove it to have {count}")
+    fetch(packages)
+    brokers = [(place_of(f"kafka-{n}", where), *ports) for n, ports in enumerate(planned["kafka"], 1)]
+    members = [(place_of(f"mongodb-{n}", where), port) for n, port in enumerate(planned["mongodb"], 1)]
+    return Cluster(
+        folder,
+        kafka.nodes(folder, packages / "kafka-4.2.0", brokers, planned["id"]),
+        mongodb.nodes(folder, packages, members),
+    )
+
+
+def fetch(packages: Path) -> None:
+    """Have what the servers consist of in this folder. Raises `NotStarted`."""
     try:
-        subprocess.run([FETCH, packages, "kafka", "mongodb"], check=True, timeout=600)
+        subprocess.run([FETCH, packages.resolve(), "kafka", "mongodb"], check=True, timeout=600)
     except subprocess.SubprocessError:
         raise NotStarted("the servers cannot be fetched") from None
-    brokers = kafka.nodes(folder, packages / "kafka-4.2.0", planned["kafka"], planned["id"])
-    return Cluster(folder, brokers, mongodb.nodes(folder, packages, planned["mongodb"]))
 
 
 def _cluster_id() -> str:

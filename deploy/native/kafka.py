@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from deploy.native.node import Node, NotStarted, answers, turns
+from deploy.native.node import Node, NotStarted, Place, answers, turns
 
 READY = 90.0
 """Seconds in which the brokers have found each other."""
@@ -19,22 +21,23 @@ READY = 90.0
 HEAP = os.environ.get("KAFKA_HEAP", "256m")
 
 
-def nodes(folder: Path, jars: Path, ports: Sequence[tuple[int, int]], cluster: str) -> list[Node]:
+def nodes(folder: Path, jars: Path, places: Sequence[tuple[Place, int, int]], cluster: str) -> list[Node]:
     """The brokers of a cluster, by their ports for clients and for each other; their files are written."""
-    return [_node(folder / f"kafka-{n}", jars, n, ports, cluster) for n in range(1, len(ports) + 1)]
+    return [_node(folder / f"kafka-{n}", jars, n, places, cluster) for n in range(1, len(places) + 1)]
 
 
-def _node(folder: Path, jars: Path, number: int, ports: Sequence[tuple[int, int]], cluster: str) -> Node:
-    client, control = ports[number - 1]
-    copies = min(len(ports), 3)
+def _node(folder: Path, jars: Path, number: int, places: Sequence[tuple[Place, int, int]], cluster: str) -> Node:
+    place, client, control = places[number - 1]
+    voters = [f"{n}@{other.address}:{port}" for n, (other, _, port) in enumerate(places, 1)]
+    copies = min(len(places), 3)
     enough = 2 if copies == 3 else 1
     settings = {
         "process.roles": "broker,controller",
         "node.id": number,
-        "controller.quorum.voters": ",".join(f"{n}@127.0.0.1:{port}" for n, (_, port) in enumerate(ports, 1)),
+        "controller.quorum.voters": ",".join(voters),
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{control}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{client}",
+        "listeners": f"PLAINTEXT://{place.address}:{client},CONTROLLER://{place.address}:{control}",
+        "advertised.listeners": f"PLAINTEXT://{place.address}:{client}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": folder / "data",
         "auto.create.topics.enable": "false",
@@ -76,7 +79,22 @@ def _node(folder: Path, jars: Path, number: int, ports: Sequence[tuple[int, int]
             timeout=READY,
         )
     memory = [f"-Xmx{HEAP}", f"-Xms{HEAP}", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=64m"]
-    return Node(f"kafka-{number}", folder, client, [*java, *memory, "kafka.Kafka", str(file)])
+    return Node(f"kafka-{number}", folder, place, client, [*java, *memory, "kafka.Kafka", str(file)])
+
+
+def controller(brokers: Sequence[Node]) -> int | None:
+    """The number of the node that leads the quorum, by one that answers; None if none does."""
+    for broker in brokers:
+        if not answers(broker):
+            continue
+        program, *_ = broker.command
+        tool = [program, *broker.command[1:3], "-Xmx64m", "-XX:TieredStopAtLevel=1"]
+        asked = ["org.apache.kafka.tools.MetadataQuorumCommand", "--bootstrap-server", broker.address]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            told = subprocess.run([*tool, *asked, "describe", "--status"], capture_output=True, text=True, timeout=15)
+            if found := re.search(r"LeaderId:\s+(\d+)", told.stdout):
+                return int(found[1])
+    return None
 
 
 async def ready(brokers: Sequence[Node]) -> None:
@@ -91,9 +109,9 @@ async def ready(brokers: Sequence[Node]) -> None:
 
 
 async def _sees(broker: Node, count: int) -> bool:
-    if not answers(broker.port):
+    if not answers(broker):
         return False
-    admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{broker.port}", request_timeout_ms=3000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.address, request_timeout_ms=3000)
     try:
         await asyncio.wait_for(admin.start(), 5)
         found = await asyncio.wait_for(admin.describe_cluster(), 5)
@@ -105,4 +123,4 @@ async def _sees(broker: Node, count: int) -> bool:
 
 
 def url(brokers: Sequence[Node]) -> str:
-    return "kafka://" + ",".join(f"127.0.0.1:{broker.port}" for broker in brokers)
+    return "kafka://" + ",".join(broker.address for broker in brokers)

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from deploy.native.node import Node, NotStarted, turns
+from deploy.native.node import Node, NotStarted, Place, turns
 
 READY = 60.0
 """Seconds in which the set has a primary and all its members."""
@@ -19,17 +19,19 @@ SET = "huiyin"
 
 ALREADY_INITIALISED = 23
 
+NOT_ALL_ANSWER = 74
 
-def nodes(folder: Path, packages: Path, ports: Sequence[int]) -> list[Node]:
+
+def nodes(folder: Path, packages: Path, places: Sequence[tuple[Place, int]]) -> list[Node]:
     """The members of the set. A `mongod` on PATH comes first."""
     program = shutil.which("mongod") or str(packages / "mongodb-6.0.5" / "fiftyone" / "db" / "bin" / "mongod")
-    return [_node(folder / f"mongodb-{n}", program, n, port) for n, port in enumerate(ports, 1)]
+    return [_node(folder / f"mongodb-{n}", program, n, place, port) for n, (place, port) in enumerate(places, 1)]
 
 
-def _node(folder: Path, program: str, number: int, port: int) -> Node:
+def _node(folder: Path, program: str, number: int, place: Place, port: int) -> Node:
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
-    settings = ["--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(data), "--replSet", SET]
+    settings = ["--bind_ip", place.address, "--port", str(port), "--dbpath", str(data), "--replSet", SET]
     small = [
         "--wiredTigerCacheSizeGB",
         "0.25",
@@ -38,12 +40,14 @@ def _node(folder: Path, program: str, number: int, port: int) -> Node:
         "--setParameter",
         "diagnosticDataCollectionEnabled=0",
     ]
-    return Node(f"mongodb-{number}", folder, port, [program, *settings, *small, "--unixSocketPrefix", str(folder)])
+    return Node(
+        f"mongodb-{number}", folder, place, port, [program, *settings, *small, "--unixSocketPrefix", str(folder)]
+    )
 
 
 async def ready(members: Sequence[Node]) -> None:
     """Make the set, if it is new, and wait until it has a primary and every member follows it. Raises `NotStarted`."""
-    addresses = [f"127.0.0.1:{member.port}" for member in members]
+    addresses = [member.address for member in members]
     wanted = {
         "_id": SET,
         "members": [{"_id": n, "host": address} for n, address in enumerate(addresses)],
@@ -73,11 +77,11 @@ async def _initiate(client: AsyncMongoClient[dict[str, Any]], wanted: dict[str, 
     try:
         await client.admin.command("replSetInitiate", wanted)
     except OperationFailure as error:
-        if error.code != ALREADY_INITIALISED:
+        if error.code not in (ALREADY_INITIALISED, NOT_ALL_ANSWER):
             raise NotStarted(f"the replica set cannot be made: {error}") from None
     except PyMongoError:
         return  # the next turn asks again
 
 
 def url(members: Sequence[Node]) -> str:
-    return "mongodb://" + ",".join(f"127.0.0.1:{member.port}" for member in members) + f"/?replicaSet={SET}"
+    return "mongodb://" + ",".join(member.address for member in members) + f"/?replicaSet={SET}"

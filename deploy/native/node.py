@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -15,8 +16,20 @@ from pathlib import Path
 STOP = 30.0
 """Seconds a server gets to end itself before it is killed."""
 
-FIRST_PORT = 21_000
+FIRST_PORT, MORE_PORTS = 21_000, 8_000
 """Ports are taken from here on: below those that the system gives to clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens, and what its command begins with to be there."""
+
+    address: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
+
+
+HERE = Place()
+"""The loopback address of this machine."""
 
 
 class NotStarted(Exception):
@@ -29,8 +42,14 @@ class Node:
 
     name: str
     folder: Path
+    place: Place
     port: int
     command: Sequence[str]
+
+    @property
+    def address(self) -> str:
+        """As clients are told it."""
+        return f"{self.place.address}:{self.port}"
 
     def start(self) -> None:
         """Start it unless it runs. It outlives whoever started it."""
@@ -39,7 +58,12 @@ class Node:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*self.place.within, *self.command],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         (self.folder / "pid").write_text(str(process.pid))
         process.returncode = 0  # it is meant to outlive this object, and is found again by its pid
@@ -117,7 +141,7 @@ def turns(within: float) -> Iterator[None]:
 def free_ports(count: int) -> list[int]:
     """Ports of the loopback address on which nobody listens."""
     found: list[int] = []
-    port = FIRST_PORT
+    port = FIRST_PORT + secrets.randbelow(MORE_PORTS)  # whoever looks at the same time finds others
     while len(found) < count:
         port += 1
         with socket.socket() as probe:
@@ -128,8 +152,8 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def answers(port: int) -> bool:
-    """Whether somebody listens on a port of the loopback address."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+def answers(node: Node) -> bool:
+    """Whether somebody listens where the server should."""
+    with contextlib.suppress(OSError), socket.create_connection((node.place.address, node.port), timeout=1):
         return True
     return False

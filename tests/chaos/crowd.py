@@ -51,10 +51,13 @@ class Crowd:
         self._number = itertools.count()
 
     async def call(self, seconds: float, rate: float) -> None:
-        """An open loop: call number n is due at n / `rate`, whatever became of the others."""
+        """An open loop: call number n is due at n / `rate`, whatever became of the others. May be cancelled: then what
+        is under way goes on."""
         loop = asyncio.get_running_loop()
         start = loop.time()
-        for n in range(int(seconds * rate)):
+        for n in itertools.count():
+            if n >= seconds * rate:
+                return
             await asyncio.sleep(max(0.0, start + n / rate - loop.time()))
             task = asyncio.create_task(self._one(next(self._number)))
             self._calling.add(task)

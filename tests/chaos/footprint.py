@@ -34,12 +34,12 @@ class Footprint:
         databases = Counter({name: n for name, n in opened.items() if ".db" in name})
         return cls(int(line.split()[1]) * 1024, databases, opened.total() - databases.total())
 
-    def grown(self, usual: Footprint) -> list[str]:
-        """What is more than a tenth larger than usual."""
+    def grown(self, usual: Footprint, spare: int = 0) -> list[str]:
+        """What is more than a tenth larger than usual; `spare` descriptors are not counted."""
         found = []
         if self.memory > usual.memory * MORE:
             found.append(f"I18: {self.memory >> 20} MiB of memory, {usual.memory >> 20} MiB without faults")
-        if self.files > usual.files * MORE:
+        if self.files - spare > usual.files * MORE:
             found.append(f"I18: {self.files} open descriptors, {usual.files} without faults")
         found += [f"I18: {name} is open {n} times" for name, n in self.databases.items() if n > CONNECTIONS]
         return found

@@ -1,83 +1,83 @@
-"""Whoever does harm: every few seconds a random subset of faults, sometimes none, drawn from the seed."""
+"""One process over files: killed, paused, stopped, made to die at failpoints, its disk filled, its files limited."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import re
 import signal
+import socket
 import time
 from pathlib import Path
 
 import httpx2
 
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.run import RETRIES, Stage, round_the_clock
 from tests.support.disk import Disk, limit_files
 from tests.support.eventually import eventually
 from tests.support.town import Town
 
-STORES = ("intake", "routing", "notify", "analytics", "vault", "log")
-SERVICES = ("intake", "routing", "notify", "analytics")
-FAILPOINTS = (
-    "intake.accepted",
-    "notify.before-submit",
-    "notify.after-submit",
-    "analytics.count",
-    "analytics.counted",
-    *(f"{store}.{point}" for store in STORES for point in ("commit", "committed")),
-    *(f"{service}.{point}" for service in SERVICES for point in ("publish", "published", "folded")),
-)
 FILE_SIZES = (4_096, 65_536, 1_048_576, 4_194_304)
-LIKELY = 0.35
-"""How likely each kind is in each step: of six kinds two on average, and one time in thirteen none."""
-
 READY = 60.0
 """Seconds that a start may take on a machine that others use too."""
 
 
-class Nemesis:
-    """Owns the process. `kills` counts its deaths without a word; `findings` is what no fault excuses."""
+DISK = "96m"
+"""Bytes of the disk that is filled."""
+
+
+class OneProcess(Stage):
+    """One process, on a disk that can be filled."""
+
+    rate, drain, first, spare = 20.0, 60.0, 5.0, 0
+
+    def __init__(self, folder: Path, chance: random.Random) -> None:
+        self._disk = Disk(folder / "town" / "data", DISK)
+        settings = {
+            "HUIYIN_PORT": str(_free_port()),
+            "HUIYIN_ORGANISATION": str(round_the_clock(folder)),
+            "NOTIFY_RETRIES": RETRIES,
+        }
+        self.town = Town(folder / "town", **settings)
+        self.nemesis = Harm(self.town, self._disk, chance, folder / "faults.jsonl")
+
+    def processes(self) -> dict[str, int]:
+        assert self.town.process
+        return {"all four": self.town.process.pid}
+
+    def close(self, keep: Path | None) -> None:
+        self._disk.release(keep)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number: int = taken.getsockname()[1]
+        return number
+
+
+class Harm(Nemesis):
+    """Owns the process."""
 
     def __init__(self, town: Town, disk: Disk, chance: random.Random, journal: Path) -> None:
-        self._town, self._disk, self._chance = town, disk, chance
-        self._journal = journal.open("a", encoding="utf-8", buffering=1)
-        self._started = time.monotonic()
+        super().__init__(chance, journal)
+        self.kinds = ("kill", "failpoint", "pause", "stop", "limit", *(("full",) if disk.fillable else ()))
+        self._town, self._disk = town, disk
         self._armed = self._short = False
-        self.kills = 0
-        self.faults = 0
-        self.findings: list[str] = []
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        return ("kill", "failpoint", "pause", "stop", "limit", *(("full",) if self._disk.fillable else ()))
-
-    async def harm(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            drawn = [kind for kind in self.kinds if self._chance.random() < LIKELY]
-            self.faults += len(drawn)
-            await self._step(drawn, left)
-            await self._pass(min(self._chance.uniform(0.2, 1.5), max(0.0, end - time.monotonic())))
-
-    async def heal(self) -> float:
-        """A process without failpoints and limits, with space; when it was ready."""
+    async def _mend(self) -> None:
         self._disk.empty()
         if self._armed or not self._alive():
             await asyncio.to_thread(self._end, signal.SIGKILL)
         else:
             self._limit(None)
         await self._up()
-        self._note("healed")
-        self._journal.close()
-        return time.monotonic()
 
     async def up(self) -> None:
-        """The first start."""
         await self._up()
 
     async def _step(self, drawn: list[str], left: float) -> None:
-        self._note(*(drawn or ["nothing"]))
         self._short = "full" in drawn or "limit" in drawn
         try:
             if "full" in drawn:
@@ -92,11 +92,7 @@ class Nemesis:
                 await asyncio.to_thread(self._end, signal.SIGTERM)
             if "failpoint" in drawn:
                 await asyncio.to_thread(self._end, signal.SIGKILL)
-                points = self._chance.sample(FAILPOINTS, 3)
-                setting = ",".join(f"{point}:{self._chance.randint(1, 40)}" for point in points)
-                self._note(setting)
-                self._armed = True
-                await self._launched(HUIYIN_FAILPOINT=setting)
+                await self._launched(HUIYIN_FAILPOINT=self._armed_points())
             elif not self._alive():
                 await self._launched()
             await self._pass(min(self._chance.uniform(0.3, 3.0), left))
@@ -118,7 +114,6 @@ class Nemesis:
             process.send_signal(signal.SIGCONT)
 
     async def _pass(self, seconds: float) -> None:
-        """Let time pass; a process that died is started again, as its supervisor would."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(0.1, left))
@@ -186,7 +181,3 @@ class Nemesis:
             assert self._town.process
             with contextlib.suppress(ProcessLookupError):
                 limit_files(self._town.process.pid, size)
-
-    def _note(self, *what: str) -> None:
-        line = {"t": round(time.monotonic() - self._started, 3), "faults": what}
-        self._journal.write(json.dumps(line) + "\n")

@@ -11,12 +11,10 @@ import contextlib
 import hashlib
 import json
 import re
-import sqlite3
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from tests.chaos.crowd import MARK, SENDER
 from tests.chaos.history import Call, History
 from tests.support.checker import SERVICES, check_folder, rows_of
 from tests.support.http import calling, operating
-from tests.support.town import Town
+from tests.support.town import Town, moment
 
 AT_ONCE = 8
 """Requests under way while the cases are looked up."""
@@ -96,7 +94,7 @@ async def ask(verdict: Verdict, town: Town, history: History) -> None:
         )  # fmt: skip
         _words(verdict, history, {c.told[0]["id"]: case for c, case in cases.items() if case})
     _total(verdict, history, await town.figures())
-    _waiting(verdict, (await town.get("/metrics")).text)
+    _waiting(verdict, await town.metrics())
     await _rebuilt(verdict, town)
 
 
@@ -135,8 +133,8 @@ def _waiting(verdict: Verdict, metrics: str) -> None:
 
 
 async def _rebuilt(verdict: Verdict, town: Town) -> None:
-    async with operating(town.socket, timeout=120) as operator:
-        for service in SERVICES:
+    for service in SERVICES:
+        async with operating(town.socket_of(service), timeout=120) as operator:
             before = (await operator.get(f"/control/dump/{service}")).content
             await operator.post(f"/control/rebuild/{service}")
             if (await operator.get(f"/control/dump/{service}")).content != before:
@@ -151,7 +149,9 @@ def read(verdict: Verdict, data: Path, history: History) -> None:
     verdict.findings += check_folder(data, accepted, possible, (MARK, SENDER))
     log = [
         (key, json.loads(headers), json.loads(value))
-        for key, headers, value in rows_of(data)("log", "SELECT key, headers, value FROM log ORDER BY place")
+        for key, headers, value in rows_of(data)(
+            "log", "SELECT key, headers, value FROM log ORDER BY partition, offset"
+        )
     ]
     first = {(h["ce_source"], h["ce_subject"], int(h["ce_sequence"])): (k, h, v) for k, h, v in reversed(log)}
     _effects(verdict, history, list(first.values()))
@@ -216,7 +216,7 @@ def _letters(verdict: Verdict, data: Path, events: list[tuple[str, dict[str, str
 def _leftovers(verdict: Verdict, data: Path) -> None:
     """I10: nothing is overdue; I12 and I13: everything was read, and nothing was put aside."""
     rows = rows_of(data)
-    ((late,),) = rows("routing", f"SELECT count(*) FROM cases WHERE due < '{_moment(-5)}'")
+    ((late,),) = rows("routing", f"SELECT count(*) FROM cases WHERE due < '{moment(-5)}'")
     if late:
         verdict.findings.append(f"I10: {late} timers are overdue")
     for service in SERVICES:
@@ -232,28 +232,13 @@ def _leftovers(verdict: Verdict, data: Path) -> None:
             verdict.findings.append(f"I12: {service} has not read to the end")
 
 
-def is_due_soon(data: Path, seconds: float) -> bool:
-    """Whether a timer or a letter waits for a moment within so many seconds."""
-    with contextlib.suppress(sqlite3.OperationalError):
-        soon = _moment(seconds)
-        return any(
-            rows_of(data)(file, f"SELECT 1 FROM {table} WHERE due < '{soon}' LIMIT 1")
-            for file, table in (("routing", "cases"), ("notify", "deliveries"), ("notify", "digests"))
-        )
-    return True
-
-
-def _moment(seconds: float) -> str:
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 async def quiet(verdict: Verdict, town: Town, since: float, within: float) -> None:
     """Wait until nothing moves any more: five looks in a row. I18: that takes at most `within` seconds from `since`."""
     looks = 0
     while looks < 5:
         still = False
         with contextlib.suppress(httpx2.TransportError):
-            still = (await town.control("quiet"))["quiet"] and not is_due_soon(town.data, 30)
+            still = await town.is_quiet() and not await town.is_due(30)
         looks = looks + 1 if still else 0
         if time.monotonic() - since > within:
             verdict.findings.append(f"I18: not quiet after {within:g} s")

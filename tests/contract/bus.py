@@ -269,6 +269,7 @@ class BusContract:
                 await eventually(lambda: len(reader.records) == PARTITIONS)
                 await no_lag(bus, "routing")
 
+    @pytest.mark.row("F18")
     async def test_nothing_is_lost_while_members_come_and_go(self, bus: EventBus) -> None:
         reader = Reader()
         async with member(bus, "routing", reader):

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from shared.bus.kafka import KafkaBus, Topic, apply
+from shared.bus.kafka import KafkaBus, Topic, apply, membership
 from shared.bus.port import EventBus, Record
 from shared.clock import SystemClock
 from shared.errors import Misconfigured, Undecodable
@@ -83,6 +83,25 @@ class TestKafkaBus(BusContract):
             await bus.publish(story("case", 1, start=2))
             await eventually(lambda: reader.of("case")[-1] == 2)
         await bus.close()
+
+    @pytest.mark.row("F19")
+    async def test_a_delivery_that_takes_longer_than_the_group_waits_ends_all_the_same(
+        self, bus: KafkaBus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(membership, "LONGEST", 2.0)
+        reader = Reader()
+
+        async def slow(records: Sequence[Record]) -> None:
+            await asyncio.sleep(3)
+            await reader(records)
+
+        await bus.publish(story("case", 3))
+        async with member(bus, "c", slow), member(bus, "c", slow):
+            await eventually(lambda: reader.of("case")[:3] == [1, 2, 3], within=30)
+            await bus.publish(story("case", 2, start=4))
+            await no_lag(bus, "c")
+        assert list(dict.fromkeys(reader.of("case"))) == [1, 2, 3, 4, 5]
+        assert len(reader.batches) <= 6, "each comes a few times at most"
 
     @pytest.mark.row("F23")
     async def test_what_is_no_event_is_a_record_like_any_other(self, bus: EventBus, topic: Topic) -> None:

@@ -6,20 +6,24 @@ import asyncio
 import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx2
+
 from tests.support.eventually import eventually
 from tests.support.gateway import Gateway
 from tests.support.http import calling
-from tests.support.servers import export, forget, kafka_url, mongo_url
-from tests.support.town import HUIYIN, START, Town, mail_in
+from tests.support.servers import export, forget, is_due, kafka_url, mongo_url
+from tests.support.town import DUE, HUIYIN, START, Town, mail_in
 
 NUMBERS = itertools.count(1)
 
@@ -44,11 +48,13 @@ class Process:
                 text=True,
             )
 
-    def ready(self) -> str:
-        """The line that says where it answers, once it says so."""
+    def hear(self) -> bool:
+        """Wait until it says where it answers; False: it ended before."""
         assert self.running
         assert self.running.stdout
-        return self.running.stdout.readline()
+        found = re.search(r"http://\S+", self.running.stdout.readline())
+        self.address = found.group() if found else ""
+        return bool(found)
 
     def end(self, number: int | None) -> int:
         """Send a signal, if one is given, and wait for the end; the status."""
@@ -100,17 +106,20 @@ class Distributed(Town):
         self.launch(**settings)
         for process in self.processes:
             if not process.address:
-                found = re.search(r"http://\S+", process.ready())
-                assert found, f"{process.service} did not start: {self.log.read_text()[-2000:]}"
-                process.address = found.group()
-        self._show()
+                assert process.hear(), f"{process.service} did not start: {self.log.read_text()[-2000:]}"
+        self.show()
+        await eventually(self.ready, within=60)
 
-        async def ready() -> bool:
-            async with calling(timeout=10) as client:
-                answers = [await client.get(f"{process.address}/ready") for process in self.processes]
-            return all(answer.status_code == 200 for answer in answers)
+    async def ready(self) -> bool:
+        """Whether every process says that it is."""
+        return all(answer.status_code == 200 for answer in await self._answers("/ready"))
 
-        await eventually(ready, within=60)
+    async def metrics(self) -> str:
+        return "".join(answer.text for answer in await self._answers("/metrics"))
+
+    async def _answers(self, path: str) -> list[httpx2.Response]:
+        async with calling(timeout=10) as client:
+            return [await client.get(process.address + path) for process in self.processes]
 
     def launch(self, **settings: str) -> None:
         Town.running.add(self)
@@ -127,9 +136,9 @@ class Distributed(Town):
             if process is not self.process_of(process.service):
                 assert await asyncio.to_thread(process.end, signal.SIGTERM) == 0
                 self.processes.remove(process)
-        self._show()
+        self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
         """Tell the gateway who answers where."""
         self._gateway.addresses = {
             service: [p.address for p in self.processes if p.service == service] for service in self.services
@@ -168,20 +177,22 @@ class Distributed(Town):
         self.settings["HUIYIN_DATA"] = str(self.process_of(service).data)
         return super().command(*words, check=check)
 
-    @property
-    def socket(self) -> str:
-        return self._socket(self.process_of("routing").data)
+    def socket_of(self, service: str) -> str:
+        return self._socket(self.process_of(service).data)
 
     async def quiet(self) -> None:
         """Twice in a row, for the answers are of different moments."""
 
         async def settled() -> bool:
-            return all([await self._quiet() for _ in range(2)])
+            return all([await self.is_quiet() for _ in range(2)])
 
         await eventually(settled, within=120)
 
-    async def _quiet(self) -> bool:
+    async def is_quiet(self) -> bool:
         return all([bool((await self._asked(process, "quiet"))["quiet"]) for process in self.processes])
+
+    async def is_due(self, seconds: float) -> bool:
+        return await asyncio.to_thread(is_due, self.namespace, DUE, datetime.now(UTC) + timedelta(seconds=seconds))
 
     async def control(self, name: str) -> dict[str, Any]:
         """What all processes tell, together."""
@@ -197,8 +208,10 @@ class Distributed(Town):
         return mail_in(self.process_of("notify").data)
 
     async def kept(self) -> Path:
-        """What the servers hold, as files like those of a single process."""
-        return await export(self.namespace, self.folder / "exported")
+        """What the servers hold, as files like those of a single process, and the letters."""
+        kept = await export(self.namespace, self.folder / "exported")
+        shutil.copytree(self.process_of("notify").data / "mail", kept / "mail")
+        return kept
 
 
 class Replicated(Distributed):

@@ -11,11 +11,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 
@@ -45,11 +47,25 @@ async def export(namespace: str, folder: Path) -> Path:
     with contextlib.closing(sqlite3.connect(folder / "log.db")) as log:
         log.execute("CREATE TABLE log(partition, offset, key, headers, value)")
         log.executemany("INSERT INTO log VALUES(?, ?, ?, ?, ?)", await _records(f"{namespace}.events"))
+        log.execute("CREATE TABLE positions(consumer, partition, next)")
+        log.executemany("INSERT INTO positions VALUES(?, ?, ?)", await _positions(namespace))
         log.commit()
     with _mongo() as client:
         for name in _databases(client, namespace):
             _write_down(client[name], folder / f"{name.removeprefix(f'{namespace}-')}.db")
     return folder
+
+
+def _written(document: dict[str, Any]) -> str | None:
+    """When it is due, as files have it."""
+    return document["due"].isoformat(timespec="milliseconds") + "Z" if "due" in document else None
+
+
+def is_due(namespace: str, collections: Iterable[tuple[str, str]], before: datetime) -> bool:
+    """Whether a document of these collections, each named with its service, is due before a moment."""
+    with _mongo() as client:
+        databases = {name: client[f"{namespace}-{name}"] for name, _ in collections}
+        return any(databases[s][c].find_one({"due": {"$lt": before}}) for s, c in collections)
 
 
 def forget(namespace: str) -> None:
@@ -72,16 +88,35 @@ def _write_down(database: Any, file: Path) -> None:
         kept.execute("CREATE TABLE _outbox(document, event)")
         for name in database.list_collection_names():
             documents = list(database.get_collection(name, read_concern=ReadConcern("majority")).find())
-            kept.execute(f'CREATE TABLE "{name}"(id, revision, body)')
-            rows = [(d["_id"], d["revision"], json.dumps(d["doc"], ensure_ascii=False)) for d in documents]
-            kept.executemany(f'INSERT INTO "{name}" VALUES(?, ?, ?)', rows)
+            kept.execute(f'CREATE TABLE "{name}"(id, revision, due, body)')
+            rows = [(d["_id"], d["revision"], _written(d), json.dumps(d["doc"], ensure_ascii=False)) for d in documents]
+            kept.executemany(f'INSERT INTO "{name}" VALUES(?, ?, ?, ?)', rows)
             waiting = [(d["_id"], event["id"]) for d in documents for event in d.get("outbox", ())]
             kept.executemany("INSERT INTO _outbox VALUES(?, ?)", waiting)
         kept.commit()
 
 
+async def _positions(namespace: str) -> list[tuple[str, int, int]]:
+    client = AIOKafkaAdminClient(bootstrap_servers=_brokers(), request_timeout_ms=PATIENCE)
+    await client.start()
+    try:
+        found = []
+        for group, *_ in await client.list_consumer_groups():
+            if group.startswith(f"{namespace}."):
+                offsets = await client.list_consumer_group_offsets(group)
+                consumer = group.removeprefix(f"{namespace}.")
+                found += [(consumer, at.partition, offset.offset) for at, offset in offsets.items()]
+        return found
+    finally:
+        await client.close()
+
+
+def _brokers() -> list[str]:
+    return kafka_url().removeprefix("kafka://").split(",")
+
+
 async def _records(topic: str) -> Iterable[tuple[int, int, str, str, bytes]]:
-    client = AIOKafkaConsumer(bootstrap_servers=kafka_url().removeprefix("kafka://").split(","))
+    client = AIOKafkaConsumer(bootstrap_servers=_brokers())
     await client.start()
     try:
         partitions = [TopicPartition(topic, partition) for partition in range(12)]

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx2
 
+from tests.support.checker import rows_of
 from tests.support.eventually import eventually
 from tests.support.http import calling, operating
 
 HUIYIN = Path(sys.executable).with_name("huiyin")
 START = 30.0
 """Seconds a start may take on a busy machine."""
+
+
+DUE = (("routing", "cases"), ("notify", "deliveries"), ("notify", "digests"))
+"""A service and its collection: those with documents that wait for a moment."""
 
 
 class Town:
@@ -191,14 +199,31 @@ class Town:
     async def quiet(self) -> None:
         """Wait until every event is on the log and every service has read it."""
 
-        async def settled() -> bool:
-            return bool((await self.control("quiet"))["quiet"])
+        await eventually(self.is_quiet, within=120)
 
-        await eventually(settled, within=120)
+    async def is_quiet(self) -> bool:
+        """Whether at this moment nothing is under way."""
+        return bool((await self.control("quiet"))["quiet"])
+
+    async def is_due(self, seconds: float) -> bool:
+        """Whether a timer or a letter waits for a moment within so many seconds; True where that cannot be seen."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            before = moment(seconds)
+            rows = rows_of(self.data)
+            return any(rows(s, f"SELECT 1 FROM {c} WHERE due < '{before}' LIMIT 1") for s, c in DUE)
+        return True
+
+    async def metrics(self) -> str:
+        """What every process tells of itself."""
+        return (await self.get("/metrics")).text
 
     @property
     def socket(self) -> str:
         """The path of the operator's way in."""
+        return self.socket_of("routing")
+
+    def socket_of(self, service: str) -> str:
+        """The path of the operator's way into a process of this service."""
         return self._socket(self.data)
 
     @staticmethod
@@ -232,6 +257,11 @@ class Town:
     async def kept(self) -> Path:
         """The files that hold what the stopped installation keeps."""
         return self.data
+
+
+def moment(seconds: float) -> str:
+    """So many seconds from now, as documents write it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def mail_in(data: Path) -> Iterator[EmailMessage]:

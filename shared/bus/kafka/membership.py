@@ -48,6 +48,9 @@ FAREWELL = 2.0
 """Seconds that a client gets to come to the end of its start, and to leave the group. Its positions are saved, so nothing
 is lost without that; and while the group divides its partitions anew, it would wait for members that may be ending too."""
 
+LONGEST = 300.0
+"""Seconds that deliveries may take before the group gives the partitions to somebody else."""
+
 STUCK = 60.0
 """Seconds without progress although there are records, or without a place in the group, after which the client is
 replaced: it has no sign of its own for that."""
@@ -113,7 +116,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             session_timeout_ms=30_000,
             heartbeat_interval_ms=3_000,
             rebalance_timeout_ms=60_000,
-            max_poll_interval_ms=300_000,
+            max_poll_interval_ms=int(LONGEST * 1000),
             request_timeout_ms=40_000,
             partition_assignment_strategy=(StickyPartitionAssignor,),
         )
