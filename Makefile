@@ -84,7 +84,7 @@ clean: ## remove what the targets made (never the data folder)
 $(STAMP): pyproject.toml uv.lock
 	@command -v $(UV) >/dev/null 2>&1 || { echo "setting up uv in .uv" >&2; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
 	@echo "setting up the packages of uv.lock" >&2
-	@$(UV) sync --frozen --quiet --compile-bytecode --extra distributed
+	@$(UV) sync --frozen --quiet --compile-bytecode --extra distributed --extra otlp $(if $(CI),--group operations)
 	@touch $@
 
 $(BUILT): $(STAMP) $(wildcard $(WEB)/scripts/*.ts $(WEB)/scripts/*/*.ts) $(addprefix $(WEB)/,build package.json package-lock.json tsconfig.json vite.config.js)
