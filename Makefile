@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down events pictures clean
+.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down secrets events pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ servers-up: $(STAMP) ## start Kafka and MongoDB on this machine, without contain
 
 servers-down: $(STAMP) ## stop them; what they hold stays in .servers
 	@.venv/bin/python -m deploy.native down --nodes $(or $(NODES),1)
+
+secrets: ## write new passwords for docker-compose.yml into .env, once
+	@$(PYTHON) -m deploy.secrets
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
