@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from tests.support.eventually import eventually
 from tests.support.gateway import Gateway
+from tests.support.haproxy import Haproxy
 from tests.support.http import calling
 from tests.support.servers import export, forget, kafka_url, mongo_url
 from tests.support.town import HUIYIN, START, Town, mail_in
@@ -84,7 +85,7 @@ class Distributed(Town):
             **{name: os.environ[name] for name in ("HUIYIN_MONGO_DRIVER",) if name in os.environ},
         }
         self.processes = [Process(s, folder / f"{s}-{n}") for n, s in enumerate(self.services)]
-        self._gateway = Gateway()
+        self._gateway: Gateway | Haproxy = Gateway()
         self._open = ExitStack()
 
     def process_of(self, service: str) -> Process:
@@ -199,6 +200,24 @@ class Distributed(Town):
     async def kept(self) -> Path:
         """What the servers hold, as files like those of a single process."""
         return await export(self.namespace, self.folder / "exported")
+
+
+class Gated(Distributed):
+    """Four processes behind the gateway that is deployed."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(folder, HUIYIN_TRUSTED_PROXIES="1", **settings)
+        self.haproxy = self._gateway = Haproxy(folder / "gateway.txt")
+
+    async def start(self, **settings: str) -> None:
+        """As of four processes; the gateway has seen that they are ready."""
+        await super().start(**settings)
+
+        async def seen() -> bool:
+            answers = [await self.get(path) for path in ("/", "/v1/categories", "/v1/live", "/insights")]
+            return all(answer.status_code != 503 for answer in answers)
+
+        await eventually(seen, within=START)
 
 
 class Replicated(Distributed):
