@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down secrets events pictures clean
+.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down secrets events dashboards pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ secrets: ## write new passwords for docker-compose.yml into .env, once
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
+
+dashboards: $(STAMP) ## write the Grafana dashboard anew from deploy/grafana/generate.py
+	.venv/bin/python -m deploy.grafana.generate
 
 simulate: $(STAMP) ## live through histories of all four services in virtual time; `make simulate SEEDS=20000` for a night
 	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),300)
