@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down secrets events dashboards pictures clean
+.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos servers-up servers-down secrets events dashboards trace pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ secrets: ## write new passwords for docker-compose.yml into .env, once
 
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
+
+trace: $(STAMP) ## draw one feedback's way through four processes on real servers into docs/pictures/trace.svg
+	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native run -- .venv/bin/python -m tests.support.trace
 
 dashboards: $(STAMP) ## write the Grafana dashboard anew from deploy/grafana/generate.py
 	.venv/bin/python -m deploy.grafana.generate
