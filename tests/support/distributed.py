@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from tests.support.eventually import eventually
 from tests.support.gateway import Gateway
@@ -218,6 +219,26 @@ class Gated(Distributed):
             return all(answer.status_code != 503 for answer in answers)
 
         await eventually(seen, within=START)
+
+
+class Doubled(Gated):
+    """Five processes behind that gateway: intake has two."""
+
+    services = ("intake", "intake", "routing", "notify", "analytics")
+
+    async def replace(self, process: Process) -> int:
+        """Stop one with a word, start its successor at the same address, and wait until that is ready; the status."""
+        status = await asyncio.to_thread(process.end, signal.SIGTERM)
+        port = {"HUIYIN_PORT": str(urlsplit(process.address).port), "HUIYIN_OPERATIONS_PORT": "0"}
+        process.launch(self.folder, self.environment | port)
+        await asyncio.to_thread(process.ready)
+
+        async def ready() -> bool:
+            async with calling(process.address) as client:
+                return (await client.get("/ready")).status_code == 200
+
+        await eventually(ready, within=START)
+        return status
 
 
 class Replicated(Distributed):
