@@ -12,7 +12,7 @@ BUILT := $(WEB)/dist/.built
 COMPILE := .venv/bin/python -m compileall -q services shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos chaos-distributed servers-up servers-down events pictures clean
+.PHONY: help run test test-distributed browser check web bench bench-long simulate mutations powercut chaos chaos-distributed servers-up servers-down secrets events dashboards trace pictures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -26,10 +26,10 @@ test: check ## lint, types, import rules, and every test that needs no server an
 	@$(COMPILE)
 	.venv/bin/pytest -n 3 --dist worksteal -m "not distributed" tests/simulation tests/journeys tests --ignore=tests/browser --ignore=tests/chaos
 
-test-distributed: $(STAMP) ## both contract suites and every journey on real Kafka and MongoDB servers, which it starts and stops
+test-distributed: $(STAMP) ## both contract suites, every journey and the gateway on real Kafka and MongoDB servers, which it starts and stops
 	@$(COMPILE)
 	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native run -- \
-		.venv/bin/pytest -n 2 --dist worksteal -m distributed tests/contract tests/journeys
+		.venv/bin/pytest -n 2 --dist worksteal -m distributed tests/contract tests/journeys tests/deploy
 
 browser: $(STAMP) $(BUILT) ## the pages in Debian's chromium, in both languages, widths and schemes, with scripts and without
 	@$(COMPILE)
@@ -68,8 +68,17 @@ servers-up: $(STAMP) ## start Kafka and MongoDB on this machine, without contain
 servers-down: $(STAMP) ## stop them; what they hold stays in .servers
 	@.venv/bin/python -m deploy.native down --nodes $(or $(NODES),1)
 
+secrets: ## write new passwords for docker-compose.yml into .env, once
+	@$(PYTHON) -m deploy.secrets
+
 events: $(STAMP) ## write docs/events.md and the schema snapshots anew from shared/events
 	.venv/bin/python -m tests.support.catalogue
+
+trace: $(STAMP) ## draw one feedback's way through four processes on real servers into docs/pictures/trace.svg
+	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native run -- .venv/bin/python -m tests.support.trace
+
+dashboards: $(STAMP) ## write the Grafana dashboard anew from deploy/grafana/generate.py
+	.venv/bin/python -m deploy.grafana.generate
 
 simulate: $(STAMP) ## live through histories of all four services in virtual time; `make simulate SEEDS=20000` for a night
 	.venv/bin/python -m tests.simulation --seeds $(or $(SEEDS),300)
@@ -89,7 +98,7 @@ clean: ## remove what the targets made (never the data folder)
 $(STAMP): pyproject.toml uv.lock
 	@command -v $(UV) >/dev/null 2>&1 || { echo "setting up uv in .uv" >&2; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
 	@echo "setting up the packages of uv.lock" >&2
-	@$(UV) sync --frozen --quiet --compile-bytecode --extra distributed
+	@$(UV) sync --frozen --quiet --compile-bytecode --extra distributed --extra otlp $(if $(CI),--group operations)
 	@touch $@
 
 $(BUILT): $(STAMP) $(wildcard $(WEB)/scripts/*.ts $(WEB)/scripts/*/*.ts) $(addprefix $(WEB)/,build package.json package-lock.json tsconfig.json vite.config.js)

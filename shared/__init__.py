@@ -3,3 +3,5 @@
 Admission: it is one of those four, two services use it today, its name is a noun of this system, and it knows no
 department, category or channel. Adding a module means editing the exhaustive import contract in `pyproject.toml`.
 """
+
+__version__ = "0.1.0"

@@ -17,11 +17,13 @@ from pydantic_core import to_json
 from shared.bus.port import PARTITIONS, EventBus, Record
 from shared.clock import Clock, parse_rfc3339
 from shared.delivery.dead_letters import COLLECTION as DEAD_LETTERS
-from shared.errors import FieldError, InUse, Invalid, NotFound
+from shared.errors import FieldError, InUse, Invalid, NotFound, Unavailable
 from shared.http.access import ROLES, Access, operated
 from shared.service import Service
 from shared.store.port import Collection, Delete, Document, DocumentStore, Insert, Query
 from shared.telemetry.logs import log
+from shared.telemetry.metrics import DEAD_LETTERS as LYING
+from shared.telemetry.metrics import LAG
 
 MARKS = Collection("marks", "record")
 """What a service has begun and not finished: a start that finds `rebuild` begins it again."""
@@ -35,6 +37,10 @@ PLACE = 35.0
 
 LOOK = 0.1
 """Seconds between two looks at how far a rebuild has come."""
+
+
+EVERY = 10.0
+"""Seconds between two measurements of what only the log and the store know."""
 
 
 class Taker(Protocol):
@@ -80,6 +86,16 @@ class Member:
         if await self.store.get(MARKS.name, [REBUILD]):
             await self._clear()
         self._consumer = asyncio.create_task(self._bus.consume(self.service.name, self.taker.deliver))
+
+    async def measure(self) -> None:
+        """Keep the metrics of the consumer's lag and of its dead letters. Runs until cancelled."""
+        name = self.service.name
+        lag, lying = LAG.labels(name), LYING.labels(name)
+        while True:
+            with contextlib.suppress(Unavailable):  # then the last figures stay, and others tell what is away
+                lag.set(sum((await self._bus.lag(name)).values()))
+                lying.set(await self.store.count(DEAD_LETTERS.name, Query()))
+            await self._clock.sleep(EVERY)
 
     async def end(self) -> None:
         """Stop the consumer where it stands; records in hand come again."""

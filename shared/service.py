@@ -70,7 +70,8 @@ class Wiring:
 class Service:
     """One of the four. Everything else that has a name is derived from `name`.
 
-    `port` is its public one where each service is a process of its own. `needs_log`: it can do nothing while the log is
+    `port` is its public one where each service is a process of its own. `paths` are what the paths it answers begin with,
+    in whole segments: gateways send it those. `needs_log`: it can do nothing while the log is
     away; the others start and take work without it.
     """
 
@@ -81,6 +82,7 @@ class Service:
     emits: Sequence[type[Event]]
     build: Callable[[Platform], Wiring]
     port: int
+    paths: tuple[str, ...]
     opens: frozenset[str] = frozenset()
     needs_log: bool = True
 

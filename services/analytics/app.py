@@ -53,4 +53,5 @@ SERVICE = Service(
     emits=(),
     build=build,
     port=8084,
+    paths=("/insights", "/v1/insights"),
 )

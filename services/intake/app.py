@@ -84,6 +84,7 @@ SERVICE = Service(
     emits=(FeedbackReceived, FeedbackSupplemented, FeedbackRated, FeedbackReopened, FeedbackWithdrawn),
     build=build,
     port=8081,
+    paths=("/",),
     needs_log=False,
     opens=frozenset({"text", "reply", "contact"}),
 )

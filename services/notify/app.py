@@ -113,5 +113,6 @@ SERVICE = Service(
     emits=(DeliverySent, DeliveryFailed, DeliveryDead),
     build=build,
     port=8083,
+    paths=("/v1/deliveries", "/v1/live"),
     opens=frozenset({"reply", "contact"}),
 )

@@ -103,7 +103,7 @@ class Delivery:
     """One message to one recipient on one channel because of one event. Its id names the mail everywhere.
 
     `category` and `deadline` are what a department is told of the case. Once `digest` names the digest that carries
-    it, the digest decides when it is sent and `progress` follows.
+    it, the digest decides when it is sent and `progress` follows. `traceparent` is its event's, where spans are recorded.
     """
 
     id: str
@@ -117,6 +117,7 @@ class Delivery:
     category: str | None = None
     deadline: Moment | None = None
     digest: str | None = None
+    traceparent: str | None = None
 
     @property
     def due(self) -> datetime | None:

@@ -34,6 +34,7 @@ from shared.events.routing import (
     CaseTriaged,
 )
 from shared.store.documents import Decision
+from shared.telemetry.tracing import recorded
 
 CHANNEL = "email"
 
@@ -135,6 +136,7 @@ def _telling_citizen(
             channel=CHANNEL,
             progress=Progress(next_at=context.now),
             text=text,
+            traceparent=recorded(cause.traceparent),
         )
     )
 

@@ -111,5 +111,16 @@ SERVICE = Service(
     ),
     build=build,
     port=8082,
+    paths=(
+        "/desk",
+        "/sign-in",
+        "/sign-out",
+        "/v1/session",
+        "/v1/cases",
+        "/v1/categories",
+        "/v1/departments",
+        "/v1/areas",
+        "/v1/similar",
+    ),
     opens=frozenset({"text", "reply"}),
 )

@@ -12,11 +12,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from typing import Literal
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared import __version__
 from shared.bus.port import Record
 from shared.clock import Clock, Ids, parse_rfc3339, rfc3339
 from shared.errors import HuiyinError, Unavailable
@@ -37,7 +37,7 @@ PAGE = 1_000
 """Documents in one page of a question."""
 
 NONCE = 12
-CODE = version("huiyin")
+CODE = __version__
 
 
 class Unparked(HuiyinError):

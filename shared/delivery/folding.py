@@ -47,6 +47,8 @@ class Fold:
     failed: Incoming | None = None
     error: Exception | None = None
     traceparent: str | None = None
+    cause: Incoming | None = None
+    """The first event that had others follow, and where these continue its trace."""
 
     @property
     def changed(self) -> bool:
@@ -132,7 +134,7 @@ def _apply(result: Fold, item: Incoming, context: Callable[[Incoming], Context])
     if decision is not None:
         result.value = decision.value
         if decision.emit and not result.emit and item.envelope:
-            result.traceparent = item.envelope.traceparent
+            result.traceparent, result.cause = item.envelope.traceparent, item
         result.emit.extend(decision.emit)
 
 

@@ -14,7 +14,7 @@ from shared.events.envelope import Envelope
 from shared.store.port import Change, Delete, Document, DocumentStore, Done, Insert, Outcome, Page, Query, Replace
 from shared.telemetry.failpoints import failpoint
 from shared.telemetry.logs import log
-from shared.telemetry.metrics import OUTBOX_AGE, PUBLISHED
+from shared.telemetry.metrics import OUTBOX_AGE, OUTBOX_SIZE, PUBLISH_SECONDS, PUBLISHED, WRITE_SECONDS
 
 BATCH = 1_000
 """Envelopes, and documents, that are published together at most."""
@@ -52,16 +52,19 @@ class Outbox(DocumentStore):
         self._busy = False
         self._more = False
         self._published = PUBLISHED.labels(service)
-        self._age = OUTBOX_AGE.labels(service)
+        self._age, self._size = OUTBOX_AGE.labels(service), OUTBOX_SIZE.labels(service)
+        self._writing, self._publishing = WRITE_SECONDS.labels(service), PUBLISH_SECONDS.labels(service)
 
     # The store.
 
     async def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        started = self._clock.monotonic()
         try:
             outcomes = await self._store.write(changes)
         except Exception:
             self._note([change.id for change in changes if _emits(change)])  # it may have taken effect
             raise
+        self._writing.observe(self._clock.monotonic() - started)
         for change, outcome in zip(changes, outcomes, strict=True):
             if isinstance(outcome, Done) and _emits(change):
                 self._remember(change.id, change.emit)
@@ -136,6 +139,7 @@ class Outbox(DocumentStore):
     async def _look(self) -> None:
         now = self._clock.now()
         old = await self._store.pending(BATCH, older_than=now - PATIENCE)
+        self._size.set(len(old))
         self._age.set((now - old[0].time).total_seconds() if old else 0)
         self._more = len(old) == BATCH
         self._note([envelope.subject for envelope in old])
@@ -181,7 +185,9 @@ class Outbox(DocumentStore):
         if not envelopes:
             return
         failpoint(f"{self._service}.publish")
+        started = self._clock.monotonic()
         await bus.publish(envelopes)
+        self._publishing.observe(self._clock.monotonic() - started)
         failpoint(f"{self._service}.published")
         await self._store.published([envelope.id for envelope in envelopes])
         self._published.inc(len(envelopes))

@@ -29,7 +29,7 @@ from shared.store.documents import Documents
 from shared.store.port import DocumentStore
 from shared.telemetry.failpoints import failpoint
 from shared.telemetry.logs import log
-from shared.telemetry.metrics import APPLIED, BATCH_SECONDS, CONSUMED, REPEATED, STOPPED
+from shared.telemetry.metrics import APPLIED, BATCH_SECONDS, BATCH_SIZE, CONSUMED, DUPLICATE, STOPPED
 from shared.vault.vault import Vault
 
 
@@ -109,6 +109,7 @@ class Pipeline:
             self._refuse_if_stopped()
             self._progress[partition] = records[-1].offset + 1
             CONSUMED.labels(self._service).inc(len(records))
+            BATCH_SIZE.labels(self._service).observe(len(records))
             BATCH_SECONDS.labels(self._service).observe(self._clock.monotonic() - started)
 
     async def replay(
@@ -177,7 +178,7 @@ class Pipeline:
         """Count what failed, and stop when it is too much."""
         applied, repeated = sum(len(fold.applied) for fold in folds), sum(len(fold.repeated) for fold in folds)
         APPLIED.labels(self._service).inc(applied)
-        REPEATED.labels(self._service).inc(repeated)
+        DUPLICATE.labels(self._service).inc(repeated)
         self._breaker.take(applied + repeated)
         for fold in filter(newly_failed, folds):
             self._breaker.fail()

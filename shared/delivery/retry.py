@@ -8,6 +8,7 @@ from typing import TypeVar
 from shared.clock import Clock, Ids
 from shared.errors import Unavailable
 from shared.telemetry.logs import log
+from shared.telemetry.metrics import RETRIES
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ async def persist(work: Callable[[], Awaitable[T]], name: str, clock: Clock, ids
             if not failures:
                 log(name).warning("trying again until it works", error=str(error))
             failures += 1
+            RETRIES.labels(name).inc()
             await backoff.pause()
         else:
             if failures:

@@ -25,7 +25,7 @@ def run(*services: Service, prelude: Callable[[PlatformSettings], Prelude] | Non
     try:
         settings = read_settings()
         configure(settings.log)
-        tracing.configure()
+        tracing.configure(services[0].name if len(services) == 1 else "huiyin")
         first = prelude(settings) if prelude else None
         uvloop.run(serve(services, settings, lambda line: print(line, flush=True), first))
     except (Misconfigured, Unavailable) as error:

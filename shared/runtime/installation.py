@@ -110,7 +110,7 @@ async def opened(
             routers.extend(wiring.routers)
             doors.update(wiring.doors)
             jobs.append(partial(outbox.run, bus))
-            jobs.extend([pipeline.watch, *wiring.jobs])
+            jobs.extend([pipeline.watch, members[service.name].measure, *wiring.jobs])
             jobs.extend(partial(follow, bus) for follow in wiring.followers)
             if wiring.timers:
                 loop = TimerLoop(service.name, wiring.timers, bus, pipeline, clock)

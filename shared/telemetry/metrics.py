@@ -50,6 +50,7 @@ UNKNOWN = counter("events_unknown", "Events of a type or version this code does 
 PARKED = counter("events_parked", "Records put aside as dead letters, by reason.", "service", "reason")
 DEAD_LETTERS = gauge("dead_letters", "Records that lie as dead letters now.", "service")
 GAPS_OVERDUE = gauge("gaps_overdue", "Cases that have waited over a minute for a missing event.", "service")
+RETRIES = counter("batch_retries", "Tries of a batch that failed because something was away.", "service")
 BATCH_SIZE = histogram("batch_size", "Records in a batch.", SIZES, "service")
 BATCH_SECONDS = histogram(
     "batch_seconds", "Seconds from a batch's delivery until its effects are durable.", FAST, "service"
@@ -59,11 +60,13 @@ STOPPED = gauge("consumer_stopped", "1 while a consumer has stopped itself: too 
 
 PUBLISHED = counter("events_published", "Events that the log has acknowledged.", "service")
 PUBLISH_SECONDS = histogram("publish_seconds", "Seconds until the log had acknowledged a publish.", FAST, "service")
-OUTBOX_SIZE = gauge("outbox_size", "Events that are durable and not yet in the log.", "service")
-OUTBOX_AGE = gauge("outbox_age_seconds", "Age of the oldest event that is not yet in the log; 0: none.", "service")
+OUTBOX_SIZE = gauge(
+    "outbox_size", "Events that have waited over a second for the log; a thousand may stand for more.", "service"
+)
+OUTBOX_AGE = gauge("outbox_age_seconds", "Age of the oldest of them; 0: none.", "service")
 DISK_FULL = gauge("disk_full", "1 while there is so little space that only what is urgent is written.")
-WRITE_SECONDS = histogram("write_seconds", "Seconds until a write was durable.", FAST, "file")
+WRITE_SECONDS = histogram("write_seconds", "Seconds until a service's write was durable.", FAST, "service")
 
 TIMERS = counter("timers_fired", "Timers whose effect was written.", "service")
-DELIVERIES = counter("deliveries", "Attempts to tell a person: sent, failed, unknown or dead.", "channel", "outcome")
+DELIVERIES = counter("deliveries", "Attempts to tell a person: sent, failed or dead.", "channel", "outcome")
 PROMISE_SECONDS = histogram("promise_seconds", "Seconds from a feedback's receipt until its sender was told.", SLOW)

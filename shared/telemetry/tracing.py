@@ -50,34 +50,56 @@ def continue_trace(traceparent: str | None) -> Iterator[None]:
 def span(name: str) -> Iterator[None]:
     """A step of the current trace, with its duration; free of cost where nothing is recorded.
 
-    `name` is a template (`POST /v1/feedback`, `routing: case.routed`), never something that a person wrote. An error
-    marks the span as failed by its class alone: messages may hold what nobody should read.
+    `name` is a template (`POST /v1/feedback`), never something that a person wrote. An error marks the span as failed by
+    its class alone: messages may hold what nobody should read.
     """
     if _tracer is None:
         yield
         return
+    with _recorded(_tracer, name, _current.get()) as own, continue_trace(own):
+        yield
+
+
+@contextmanager
+def follow(name: str, traceparent: str | None) -> Iterator[str | None]:
+    """A step of another trace, of which several may be open at once; what continues from it, where it is recorded.
+
+    Steps of a trace that is not recorded are not begun.
+    """
+    if _tracer is None or not (traceparent := recorded(traceparent)):
+        yield None
+        return
+    with _recorded(_tracer, name, traceparent) as own:
+        yield own
+
+
+def recorded(traceparent: str | None) -> str | None:
+    """A `traceparent` that is worth keeping: of a trace whose spans go somewhere. None for any other."""
+    return traceparent if traceparent and int(traceparent[-2:], 16) & 1 else None
+
+
+@contextmanager
+def _recorded(tracer: Tracer, name: str, parent: str | None) -> Iterator[str]:
     from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    carrier = {"traceparent": parent} if (parent := _current.get()) else {}
-    step = _tracer.start_span(name, TraceContextTextMapPropagator().extract(carrier))
+    carrier = {"traceparent": parent} if parent else {}
+    step = tracer.start_span(name, TraceContextTextMapPropagator().extract(carrier))
     context = step.get_span_context()
-    trace, own = format_trace_id(context.trace_id), format_span_id(context.span_id)
-    token = _current.set(f"00-{trace}-{own}-{int(context.trace_flags):02x}")
     try:
-        yield
+        yield f"00-{format_trace_id(context.trace_id)}-{format_span_id(context.span_id)}-{int(context.trace_flags):02x}"
     except BaseException as error:
         step.set_status(Status(StatusCode.ERROR, type(error).__name__))
         raise
     finally:
-        _current.reset(token)
         step.end()
 
 
-def configure() -> None:
+def configure(process: str) -> None:
     """Begin to record spans if the environment names an exporter or its address. Raises `Misconfigured`.
 
-    `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and the exporter's own variables mean what OpenTelemetry says.
+    `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` (by default `process`) and the exporter's own variables mean what
+    OpenTelemetry says.
     """
     global _tracer
     wanted = os.environ.get("OTEL_TRACES_EXPORTER", "")
@@ -89,12 +111,17 @@ def configure() -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    os.environ.setdefault("OTEL_SERVICE_NAME", process)
     provider = TracerProvider()
     for name in (wanted or "otlp").split(","):
         wires = ("otlp", "otlp_proto_http", "otlp_proto_grpc") if name == "otlp" else (name,)
         found = [entry for wire in wires for entry in entry_points(group="opentelemetry_traces_exporter", name=wire)]
         if not found:
-            raise Misconfigured(f"OTEL_* asks for the exporter {name}: install opentelemetry-exporter-{name}")
+            raise Misconfigured(
+                "OTEL_* asks for traces by OTLP: pip install 'huiyin[otlp]'"
+                if name == "otlp"
+                else f"OTEL_* asks for the exporter {name}: install opentelemetry-exporter-{name}"
+            )
         provider.add_span_processor(BatchSpanProcessor(found[0].load()()))
     _tracer = provider.get_tracer("huiyin")
 

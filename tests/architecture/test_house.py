@@ -94,8 +94,8 @@ def test_the_readme_tree_names_only_what_exists() -> None:
 
 def test_every_dependency_has_its_line_in_the_decisions() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    distributed = project["project"]["optional-dependencies"]["distributed"]
-    wanted = [*project["project"]["dependencies"], *distributed, *project["dependency-groups"]["dev"]]
+    more = {**project["project"]["optional-dependencies"], **project["dependency-groups"]}
+    wanted = [*project["project"]["dependencies"], *(spec for group in more.values() for spec in group)]
     page = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text(encoding="utf-8")
     names = [re.split(r"[><=;\[ ]", spec)[0] for spec in wanted]
     missing = [name for name in names if f"`{name}`" not in page]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from shared import __version__
 from shared.bus.port import Record
 from shared.delivery.dead_letters import COLLECTION as DEAD_LETTERS
 from shared.delivery.dead_letters import Unparked
@@ -232,7 +232,7 @@ async def test_a_dead_letter_says_everything_about_its_record_and_nothing_about_
     letter = await toy.pipeline.dead_letters.show("0/1")
     assert letter
     assert letter.record == batch[1]
-    assert (letter.error, letter.attempts, letter.code) == ("ValueError", 5, version("huiyin"))
+    assert (letter.error, letter.attempts, letter.code) == ("ValueError", 5, __version__)
     assert letter.fingerprint == hashlib.sha256(b"not to my taste").hexdigest()[:16]
     assert letter.first == letter.last <= toy.clock.now()
     (kept,) = (await toy.diary_store.get("dead-letters", ["0/1"])).values()

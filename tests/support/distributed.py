@@ -16,11 +16,13 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import httpx2
 
 from tests.support.eventually import eventually
 from tests.support.gateway import Gateway
+from tests.support.haproxy import Haproxy
 from tests.support.http import calling
 from tests.support.servers import export, forget, is_due, kafka_url, mongo_url
 from tests.support.town import DUE, HUIYIN, START, Town, mail_in
@@ -90,7 +92,7 @@ class Distributed(Town):
             **{name: os.environ[name] for name in ("HUIYIN_MONGO_DRIVER",) if name in os.environ},
         }
         self.processes = [Process(s, folder / f"{s}-{n}") for n, s in enumerate(self.services)]
-        self._gateway = Gateway()
+        self._gateway: Gateway | Haproxy = Gateway()
         self._open = ExitStack()
 
     def process_of(self, service: str) -> Process:
@@ -212,6 +214,44 @@ class Distributed(Town):
         kept = await export(self.namespace, self.folder / "exported")
         shutil.copytree(self.process_of("notify").data / "mail", kept / "mail")
         return kept
+
+
+class Gated(Distributed):
+    """Four processes behind the gateway that is deployed."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(folder, HUIYIN_TRUSTED_PROXIES="1", **settings)
+        self.haproxy = self._gateway = Haproxy(folder / "gateway.txt")
+
+    async def start(self, **settings: str) -> None:
+        """As of four processes; the gateway has seen that they are ready."""
+        await super().start(**settings)
+
+        async def seen() -> bool:
+            answers = [await self.get(path) for path in ("/", "/v1/categories", "/v1/live", "/insights")]
+            return all(answer.status_code != 503 for answer in answers)
+
+        await eventually(seen, within=START)
+
+
+class Doubled(Gated):
+    """Five processes behind that gateway: intake has two."""
+
+    services = ("intake", "intake", "routing", "notify", "analytics")
+
+    async def replace(self, process: Process) -> int:
+        """Stop one with a word, start its successor at the same address, and wait until that is ready; the status."""
+        status = await asyncio.to_thread(process.end, signal.SIGTERM)
+        port = {"HUIYIN_PORT": str(urlsplit(process.address).port), "HUIYIN_OPERATIONS_PORT": "0"}
+        process.launch(self.folder, self.environment | port)
+        await asyncio.to_thread(process.ready)
+
+        async def ready() -> bool:
+            async with calling(process.address) as client:
+                return (await client.get("/ready")).status_code == 200
+
+        await eventually(ready, within=START)
+        return status
 
 
 class Replicated(Distributed):

@@ -16,31 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from services.four import owner_of
 from tests.support.http import calling
 
-OWNERS = {
-    "/desk": "routing",
-    "/sign-in": "routing",
-    "/sign-out": "routing",
-    "/v1/session": "routing",
-    "/v1/cases": "routing",
-    "/v1/categories": "routing",
-    "/v1/departments": "routing",
-    "/v1/areas": "routing",
-    "/v1/similar": "routing",
-    "/v1/deliveries": "notify",
-    "/v1/live": "notify",
-    "/insights": "analytics",
-    "/v1/insights": "analytics",
-}
-"""The path owners of the architecture; everything else is intake's."""
-
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "host"}
-
-
-def owner_of(path: str) -> str:
-    """The service that answers a path."""
-    return next((o for prefix, o in OWNERS.items() if path == prefix or path.startswith(f"{prefix}/")), "intake")
 
 
 class Gateway:

@@ -23,7 +23,7 @@ from shared.events.intake import FeedbackReceived, Kind, Point
 from shared.store.documents import Decision, Kept
 from shared.store.port import Conflict, Done, Duplicate, Insert
 from shared.telemetry.failpoints import failpoint
-from shared.telemetry.metrics import ACCEPTED
+from shared.telemetry.metrics import ACCEPTED, REPEATED
 from shared.text import language as language_of
 from shared.vault.vault import Vault, key_name
 
@@ -110,6 +110,7 @@ class Reception:
                         _accepted(draft.submission.channel).inc()
                     case Duplicate("key_hash"):
                         repeated[at] = draft
+                        REPEATED.labels(draft.submission.channel).inc()
                     case Duplicate() | Conflict():
                         continue  # a number was drawn twice: draw again
                 waiting.pop(at)

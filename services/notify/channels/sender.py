@@ -37,6 +37,7 @@ from shared.events.routing import Organisation
 from shared.store.documents import Decision, Kept
 from shared.telemetry.logs import log
 from shared.telemetry.metrics import PROMISE_SECONDS
+from shared.telemetry.tracing import follow
 from shared.vault.vault import Keys, Vault, key_name
 
 BATCH = 500
@@ -146,7 +147,10 @@ class Sender:
                 letters.append(written)
             else:
                 outcomes[delivery.id] = written
-        submitted = await hand_over(self._channel, letters, self._clock)
+        with contextlib.ExitStack() as spans:
+            for _, delivery in jobs:
+                spans.enter_context(follow(f"tell the citizen ({delivery.kind})", delivery.traceparent))
+            submitted = await hand_over(self._channel, letters, self._clock)
         outcomes |= {letter.id: outcome for letter, outcome in zip(letters, submitted, strict=True)}
         await change_surely(
             self._deliveries,

@@ -45,7 +45,7 @@ async def test_each_task_has_its_own() -> None:
 
 
 def test_open_telemetry_is_not_even_imported_without_a_place_to_send_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import sys, shared.telemetry.tracing as t; t.configure(); print('opentelemetry' in sys.modules)"
+    code = "import sys, shared.telemetry.tracing as t; t.configure('x'); print('opentelemetry' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={})
     assert result.stdout.strip() == "False"
 
@@ -53,7 +53,7 @@ def test_open_telemetry_is_not_even_imported_without_a_place_to_send_to(monkeypa
 def test_an_exporter_that_is_not_installed_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "carrier-pigeon")
     with pytest.raises(Misconfigured, match="carrier-pigeon"):
-        configure()
+        configure("intake")
     assert not recording()
 
 
