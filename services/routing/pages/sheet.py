@@ -58,7 +58,7 @@ class Sheet:
         forms = {form.move: form for form in forms_for(case, principal, opened.erased)}
         before, after = await self._cases.neighbours(case, principal.scope)
         promise = promise_of(case, language, self._clock.now())
-        alike = await self._likeness.having(case.words, principal.scope, case.point, but=case.number)
+        alike = await self._likeness.of_case(case, principal.scope)
         return {
             "case": case,
             "opened": opened,
