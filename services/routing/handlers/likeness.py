@@ -17,7 +17,7 @@ from shared.events.intake import Point
 from shared.http.access import Scope
 from shared.text import words
 
-LOOKED_AT = 40
+LOOKED_AT = 24
 """Words of a text that are counted: of a long one the first."""
 
 FIRST = 40
@@ -26,7 +26,7 @@ FIRST = 40
 EACH = 20
 """Cases looked at for one word, the newest first."""
 
-COMPARED = 150
+COMPARED = 100
 """Cases compared with a text: those with its rarest word, then with the next, until they are so many."""
 
 
