@@ -42,7 +42,7 @@ def build(platform: Platform) -> Wiring:
     site = Site(organisation)
     return Wiring(
         routers=[
-            submitting.router(reception, site, rate, ids, base),
+            submitting.router(reception, views, site, rate, ids, base),
             following.router(submitter, lookups, site, clock, ids),
             privacy.router(site),
             contact.router(contacts, site),

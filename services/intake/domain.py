@@ -81,26 +81,30 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the timeline. Where a department was chosen, `why` is how, and `words` those of the citizen's that were weighed."""
+    """One line of the timeline. Where a department was chosen, `why` is how, `words` those of the citizen's that were
+    weighed, and `deadline` by when it is to answer. `by`: who took it on."""
 
     at: Moment
     state: str
     department: str | None
     why: str | None = None
     words: tuple[str, ...] = ()
+    deadline: Moment | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the body said to the citizen."""
+    """What the body said to the citizen, and who said it."""
 
     at: Moment
     text: Sealed
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A case as its submitter sees it: no notes, no reasons of staff."""
+    """A case as its submitter sees it: no notes, no reasons of staff. `worker`: who works on it."""
 
     number: str
     state: str
@@ -108,6 +112,7 @@ class View:
     category: str | None = None
     kind: str | None = None
     deadline: Moment | None = None
+    worker: str | None = None
     timeline: tuple[Step, ...] = ()
     messages: tuple[Told, ...] = ()
 

@@ -68,7 +68,7 @@ def build(platform: Platform) -> Wiring:
             router(cases, desk, organisation),
             session.router(platform.access),
             users.router(platform.access, organisation),
-            similar.router(likeness, desk),
+            similar.router(likeness, foresee, desk),
             pages.router(cases, desk, foresee, likeness, organisation, platform),
         ],
         documents={"case": cases.documents},

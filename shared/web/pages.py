@@ -13,6 +13,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
+from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -49,18 +50,31 @@ SOON = 2.0
 
 @functools.cache
 def catalogue(language: Language) -> Mapping[str, str]:
-    """Every message of a language: the merged `.po` files of its folder."""
+    """Every message of a language: the merged `.po` files of its folder. Of a plural, the singular has a key of its own."""
     words: dict[str, str] = {}
     for path in sorted((HERE / "catalogues" / language).glob("*.po")):
         with path.open("rb") as file:
-            words.update((str(m.id), str(m.string)) for m in read_po(file) if m.id)
+            for message in filter(lambda message: message.id, read_po(file)):
+                words.update(_forms(message))
     return words
 
 
+def _forms(message: Message) -> dict[str, str]:
+    if isinstance(message.id, str):
+        return {message.id: str(message.string)}
+    (one, many), forms = message.id, tuple(message.string or ())
+    return {one: forms[0], many: forms[-1]}
+
+
 def translate(language: Language, key: str, **values: object) -> str:
-    """The words of a key, with `%(name)s` filled in. Raises KeyError for a key that no catalogue has."""
-    words = catalogue(language)[key]
-    return words % values if values else words
+    """The words of a key, with `%(name)s` filled in: in the singular where there is one and `n` or `count` is 1.
+
+    Raises KeyError for a key that no catalogue has.
+    """
+    words = catalogue(language)
+    if values.get("n", values.get("count")) in (1, "1"):
+        key = f"{key}.one" if f"{key}.one" in words else key
+    return words[key] % values if values else words[key]
 
 
 def lasting(language: Language, span: timedelta) -> str:

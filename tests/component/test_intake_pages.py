@@ -10,11 +10,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from services.intake.store import Feedbacks
 from shared.events import routing
+from shared.events.envelope import Actor
 from shared.http.forms import FIELDS
 from shared.store.port import DocumentStore
 from tests.support.faults import FaultyStore
 from tests.support.intake import Portal, portal
+
+WHY = routing.Explanation(method="keywords", version="v", confidence=0.9, bar=0.5, words=("路灯",))
 
 
 class Shop:
@@ -187,6 +191,41 @@ async def test_the_language_can_be_changed_on_a_page_that_a_form_made(shop: Shop
     assert switch
     said = dict(re.findall(r'name="(number|code)" value="([^"]*)"', switch[0]))
     assert '<html lang="en">' in (await shop.post("/track?lang=en", **said)).text
+
+
+async def test_a_receipt_asked_for_again_says_who_has_it_and_by_when(shop: Shop) -> None:
+    said = {"text": "路灯不亮了", "email": "chen@example.org", "key": "k1"}
+    first = (await shop.post("/?lang=zh", **said)).text
+    assert "正在分派" in first
+    assert "最迟答复" not in first
+    assert "c***@example.org" in first
+    number = re.search(r'name="number" value="([^"]*)"', first)
+    assert number
+    kept = await Feedbacks(shop.town.store, shop.town.clock).by_number(number[1])
+    assert kept
+    await shop.town.happens({"id": kept.id, "number": number[1]}, routing.CaseRouted, "routed", explanation=WHY)
+    again = (await shop.post("/?lang=en", **said)).text
+    for words in ("Lighting", "Street lamps", "Answer by", "10 Sep, 09:00"):
+        assert words in again, words
+
+
+async def test_the_case_names_who_works_on_it_and_by_when_they_answer(shop: Shop) -> None:
+    receipt = await shop.town.say()
+    person, program = Actor(kind="staff", id="107"), Actor(kind="staff", id="01M8C90S8A43GRM86FHQDZX706")
+    code = {"number": receipt["number"], "code": receipt["code"]}
+    await shop.town.happens(receipt, routing.CaseRouted, "routed", explanation=WHY)
+    assert "最迟 9 月 10 日 09:00 答复" in (await shop.post("/track?lang=zh", **code)).text
+    await shop.town.happens(receipt, routing.CaseAccepted, "accepted", actor=person)
+    question = await shop.town.reply(receipt, "哪一根？")
+    await shop.town.happens(receipt, routing.CaseAwaitingCitizen, "awaiting-citizen", actor=person, text=question)
+    page = (await shop.post("/track?lang=zh", **code)).text
+    assert "承办人工号 107" in page
+    assert page.count("工号 107") == 3, "in the panel, at the step and at the question"
+    await shop.town.happens(receipt, routing.CaseReassigned, "routed", actor=person)
+    await shop.town.happens(receipt, routing.CaseAccepted, "accepted", actor=program)
+    page = (await shop.post("/track?lang=zh", **code)).text
+    assert page.count("工号 107") == 2, "what was is still told"
+    assert "01M8C" not in page
 
 
 async def test_a_static_file_asked_for_by_its_version_may_be_kept_for_ever(shop: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from services.routing import handlers
-from shared.events.intake import FeedbackRated, Point
+from services.sample.script import read_messages
+from shared.events.intake import FeedbackRated, FeedbackWithdrawn, Point
 from tests.support.markup import Page
 from tests.support.routing import CITIZEN, Town, chengchuan
 
@@ -143,18 +145,50 @@ async def test_an_answer_can_be_borrowed_from_a_case_in_scope(town: Town) -> Non
         assert (await town.client.get(f"/desk/cases/{case.number}?borrow={number}", headers=worker)).status_code == 200
 
 
-async def test_the_phone_form_lists_what_is_open_and_alike(town: Town) -> None:
+async def test_the_phone_form_lists_what_is_open_or_answered_and_not_what_was_withdrawn(town: Town) -> None:
     open_one = (await town.receive("和平社区 3 号楼停水了，没有通知")).value.number
     done = await answered(town, "和平社区 5 号楼停水了，没有通知", "已经来水。", satisfaction=4)
+    gone = await town.receive("和平社区 7 号楼停水了，没有通知")
+    await town.happens(gone.id, handlers.withdraw_case, FeedbackWithdrawn(at=town.clock.now(), actor=CITIZEN))
     boss = await town.key("supervisor")
     told = await town.client.post("/desk/phone?lang=zh", data={"text": "和平社区停水，没有通知"}, headers=boss)
     beside = told.text.partition('id="similar"')[2].partition("</section>")[0]
     assert open_one in beside
-    assert done not in beside
+    assert done in beside
+    assert "解决了" in beside
+    assert gone.value.number not in beside
     elsewhere = await town.key("phone-operator", "lighting")
     told = await town.client.post("/desk/phone?lang=zh", data={"text": "和平社区停水，没有通知"}, headers=elsewhere)
     assert open_one not in told.text
     assert "没有找到" in Page(told.text).text
+
+
+async def test_beside_each_of_thirty_reports_of_one_outage_are_others_of_them(tmp_path: Path) -> None:
+    async with chengchuan(tmp_path) as town:
+        reports = []
+        for line in read_messages(town.clock.now()):
+            case = (await town.receive(line["text"], place=(line.get("location") or {}).get("address"))).value
+            if re.search("梧桐苑|Wutong", f"{line.get('location')} {line['text']}") and re.search(
+                "水|water", line["text"]
+            ):
+                reports.append(case)
+        numbers = {case.number for case in reports}
+        boss, shown = await town.key("supervisor"), Counter[bool]()
+        for case in reports:
+            page = (await town.client.get(f"/desk/cases/{case.number}?lang=zh", headers=boss)).text
+            beside = re.findall(r"/desk/cases/([-\d]+)", page.partition('class="similar"')[2].partition("</ul>")[0])
+            shown.update(number in numbers for number in beside)
+            assert case.number not in beside
+        assert shown[True] > 75, "nearly all of three beside each"
+        assert shown[False] < shown.total() / 10
+        for said in (
+            "我家在梧桐苑，从昨天下午开始停水，没有接到通知，想知道什么时候来水",
+            "No water in Wutong Court since noon",
+        ):
+            items = (await ask(town, said, boss)).json()["items"]
+            assert {item["number"] for item in items[:3]} <= numbers
+            of_outages = [item["category"] in ("water-outage", "water") for item in items]
+            assert of_outages == sorted(of_outages, reverse=True), "nothing else stands above them"
 
 
 async def test_an_erased_case_is_listed_without_its_words(town: Town) -> None:

@@ -59,12 +59,13 @@ class Submitter:
         ]
         messages += [{"at": m.at, "from": "citizen", "text": opened(m.message, "message")} for m in feedback.messages]
         messages += [
-            {"at": m.at, "from": "staff", "text": opened(m.text, "text")} for m in (view.messages if view else ())
+            {"at": m.at, "from": "staff", "text": opened(m.text, "text"), "by": m.by}
+            for m in (view.messages if view else ())
         ]
         messages.sort(key=itemgetter("at"))
         steps = view.timeline if view else (Step(feedback.received_at, "received", None),)
         timeline = [
-            {"at": step.at, "state": step.state, "department": step.department}
+            {"at": step.at, "state": step.state, "department": step.department, "due": step.deadline, "by": step.by}
             | ({"why": {"method": step.why, "words": step.words}} if step.why else {})
             for step in steps
         ]
@@ -75,6 +76,7 @@ class Submitter:
             "category": view.category if view else feedback.category,
             "department": view.department if view else None,
             "deadline": view.deadline if view else None,
+            "worker": view.worker if view else None,
             "received_at": feedback.received_at,
             "place": opened(feedback.place, "place") if feedback.place else None,
             "timeline": timeline,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from services.intake.domain import View
 from shared.clock import rfc3339
 from shared.events.routing import OPEN_STATES, Organisation
 from shared.text import language as script_of
@@ -50,7 +51,19 @@ def shown(seen: Mapping[str, Any], body: Organisation, language: Language, now: 
         "promise": kept,
         "answered": _answered(seen),
         "department": departments.get(seen["department"]),
+        "worker": work_number(seen.get("worker")),
         "category": categories.get(seen["category"]),
+    }
+
+
+def shortly(view: View | None, body: Organisation, language: Language) -> dict[str, Any]:
+    """What of a case a receipt says, as far as it is known already: mostly, that comes a moment later."""
+    departments = {d.id: getattr(d.label, language) for d in body.departments}
+    categories = {c.id: getattr(c.label, language) for c in body.categories}
+    return {
+        "department": departments.get(view.department or "") if view else None,
+        "category": categories.get(view.category or "") if view else None,
+        "deadline": view.deadline if view else None,
     }
 
 
@@ -72,6 +85,11 @@ def promise(seen: Mapping[str, Any], language: Language, now: datetime) -> Promi
     passed = (now - seen["received_at"]).total_seconds()
     words = translate(language, "deadline.left", time=lasting(language, due - now))
     return Promise(words, "running", max(0, min(100, round(100 * passed / whole))))
+
+
+def work_number(id: str | None) -> str | None:
+    """By which the citizen can name who works on it; a program that acts by a key has none."""
+    return id if id and id.isdecimal() else None
 
 
 def tongue(text: str) -> str:
@@ -109,7 +127,7 @@ def _items(seen: Mapping[str, Any], departments: Mapping[str, str], zone: ZoneIn
         citizen = message["from"] == "citizen"
         step = {} if citizen else reached.get(message["at"], {})
         text = message["text"] or "—"
-        words = {"at": message["at"], "words": text, "lang": tongue(text), "citizen": citizen}
+        words = {"at": message["at"], "words": text, "lang": tongue(text), "citizen": citizen, "by": message.get("by")}
         items.append({"state": step.get("state"), "department": step.get("department"), **words})
     items += [
         {**step, "words": None, "citizen": False}
@@ -128,6 +146,7 @@ def _items(seen: Mapping[str, Any], departments: Mapping[str, str], zone: ZoneIn
             "new_day": today != day,
             "department": departments.get(department or ""),
             "why": _why(item.get("why")),
+            "by": work_number(item.get("by")),
         }
         day = today
     return items

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from services.intake.channels.submission import NewFeedback
 from services.intake.handlers.reception import Reception
-from services.intake.pages.case import tongue
+from services.intake.pages.case import shortly, tongue
 from services.intake.pages.site import Site, language_asked, words_error
+from services.intake.store import Views
 from shared.clock import Ids
 from shared.errors import Busy, FieldError, Invalid, TooMany, Unavailable
 from shared.events.intake import Kind
@@ -34,7 +35,7 @@ FIELDS = {
 """Where an error is shown, and in which words; everything else is said of the text."""
 
 
-def router(reception: Reception, site: Site, rate: Rate, ids: Ids, base: str) -> APIRouter:
+def router(reception: Reception, views: Views, site: Site, rate: Rate, ids: Ids, base: str) -> APIRouter:
     """The two calls of `/`."""
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(tell_by(site.tell))])
 
@@ -55,6 +56,7 @@ def router(reception: Reception, site: Site, rate: Rate, ids: Ids, base: str) ->
             rate.admit(request.scope["huiyin.client"])
             new = NewFeedback.model_validate(_submission(said))
             given = await reception.receive_feedback(new.submission("web", key, "anyone"))
+            view = await views.get(given.id)
         except ValidationError as error:
             return await again(422, errors=errors_of(fields_of(error.errors(include_url=False)), language))
         except Invalid as error:
@@ -67,10 +69,17 @@ def router(reception: Reception, site: Site, rate: Rate, ids: Ids, base: str) ->
         except (Unavailable, Busy):
             return await again(503, problem=translate(language, "problem.fault"))
         written = {name: said[name] for name in NAMES if name in said} | {"key": key}
-        values = {"given": given, "new": new, "tongue": tongue(new.text), "written": written}
+        values = {"given": given, "new": new, "tongue": tongue(new.text), "written": written, "masked": masked}
+        values |= shortly(view.value if view else None, await site.organisation(), language)
         return await site.page(request, "receipt.html", "submit", 201, track_address=f"{base}/track", **values)
 
     return routes
+
+
+def masked(address: str) -> str:
+    """An address that its owner recognises and nobody else can write to."""
+    name, at, host = address.rpartition("@")
+    return f"{name[:1]}***{at}{host}"
 
 
 def _submission(said: Mapping[str, str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
@@ -11,10 +12,10 @@ from pydantic import Field
 from services.routing.api.bodies import Body, Text
 from services.routing.api.shown import Shown
 from services.routing.domain.states import is_open
-from services.routing.handlers import Alike, Desk, Likeness
+from services.routing.handlers import Alike, Desk, Foreteller, Likeness
 from shared.events.intake import Point
 from shared.events.routing import State
-from shared.http.access import Principal, Scope, caller
+from shared.http.access import Scope, caller
 
 MOST = 20
 """Cases that staff are told of."""
@@ -22,8 +23,8 @@ MOST = 20
 FEWEST = 5
 """Of fewer, the public is told nothing."""
 
-PUBLIC_EACH = 50
-"""Cases looked at for one word when they are only counted."""
+COUNTED = 250
+"""Cases compared when they are only counted."""
 
 
 class Location(Body):
@@ -75,7 +76,7 @@ class AlikeList(Shown):
     next: None = None
 
 
-def router(likeness: Likeness, desk: Desk) -> APIRouter:
+def router(likeness: Likeness, foresee: Foreteller, desk: Desk) -> APIRouter:
     """The one call."""
     routes = APIRouter(prefix="/v1")
 
@@ -84,10 +85,13 @@ def router(likeness: Likeness, desk: Desk) -> APIRouter:
         """Without `cases.read`: categories with a count of open cases, none under five. With it: the cases in scope."""
         principal = await caller(request)
         place = body.location or Location()
-        said = f"{place.address or ''}\n{body.text}"
+        said, point = f"{place.address or ''}\n{body.text}", place.point()
+        foretold = foresee(body.text, place.address or "")
+        category = foretold.category if foretold else None
         if principal is not None and principal.may("cases.read"):
-            return _json(AlikeList(items=await _items(likeness, desk, principal, said, place.point())))
-        found = await likeness.of(said, Scope(everything=True), place.point(), PUBLIC_EACH)
+            found = await likeness.of(said, principal.scope, point, category)
+            return _json(AlikeList(items=await _items(desk, found[:MOST])))
+        found = await likeness.of(said, Scope(everything=True), point, category, COUNTED)
         counts = Counter(one.case.category for one in found if is_open(one.case.state))
         told = [CategoryCount(category=id, count=n) for id, n in counts.most_common() if n >= FEWEST]
         return _json(CategoryCounts(items=told))
@@ -95,10 +99,7 @@ def router(likeness: Likeness, desk: Desk) -> APIRouter:
     return routes
 
 
-async def _items(
-    likeness: Likeness, desk: Desk, principal: Principal, said: str, point: Point | None
-) -> list[AlikeItem]:
-    found = (await likeness.of(said, principal.scope, point))[:MOST]
+async def _items(desk: Desk, found: Sequence[Alike]) -> list[AlikeItem]:
     texts = await desk.texts([one.case for one in found])
     return [_item(one, text) for one, text in zip(found, texts, strict=True)]
 

@@ -152,6 +152,11 @@ class Case:
         """The earliest thing that the case waits for."""
         return min((timer.due for timer in self.timers), default=None)
 
+    @property
+    def answered(self) -> bool:
+        """Whether it was ever answered."""
+        return any(message.what == "answer" for message in self.messages)
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:

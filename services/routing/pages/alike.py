@@ -40,5 +40,5 @@ def _similar(one: Alike, text: str | None, organisation: Organisation, language:
         "zh-CN" if script_of(text or "") == "zh" else "en",
         getattr(department.label, language) if department else one.case.department,
         None if one.metres is None else 10 * round(one.metres / 10),
-        any(message.what == "answer" for message in one.case.messages),
+        one.case.answered,
     )

@@ -55,6 +55,11 @@ PAGE_KEYS = {"queue.html": KEYS, "case.html": (KEYS[0], *ALL_KEYS[2:10], ("Ctrl 
 """What stands in the footer of a page; of every other one, only the way to the whole map."""
 
 
+def number_of(id: str) -> str:
+    """A work number; of a key, which has none, the end of its id."""
+    return id if len(id) <= 8 else f"…{id[-4:]}"
+
+
 class Frame:
     """Renders pages for someone who is signed in."""
 
@@ -121,5 +126,5 @@ class Frame:
         if principal is None:
             return None
         only = principal.departments[0] if len(principal.departments) == 1 else None
-        name = own_name(principal) or translate(language, "desk.number", number=principal.id)
+        name = own_name(principal) or translate(language, "desk.number", number=number_of(principal.id))
         return self.label(self.organisation.departments, only, language), name

@@ -6,7 +6,6 @@ from typing import Any, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.routing.domain.states import is_open
 from services.routing.handlers import Desk, Foreteller, Foretold, Likeness
 from services.routing.pages.alike import similar_of
 from services.routing.pages.frame import Frame
@@ -52,10 +51,11 @@ def router(foresee: Foreteller, likeness: Likeness, desk: Desk, frame: Frame, cl
         except Forbidden:
             return page(request, principal, 403, said=said, problem="kept.again.text")
         text, place = said.get("text", "")[:LONGEST], said.get("address", "")[:LONGEST]
-        found = await likeness.of(f"{place}\n{text}", principal.scope)
-        still_open = [one for one in found if is_open(one.case.state)][:MOST]
-        similar = await similar_of(still_open, desk, frame.organisation, frame.language(request))
-        return page(request, principal, said=said, foretold=foresee(text, place), similar=similar)
+        foretold = foresee(text, place)
+        category = foretold.category if foretold else None
+        found = await likeness.of(f"{place}\n{text}", principal.scope, category=category)
+        similar = await similar_of(found[:MOST], desk, frame.organisation, frame.language(request))
+        return page(request, principal, said=said, foretold=foretold, similar=similar)
 
     return routes
 

@@ -10,7 +10,7 @@ from services.routing.domain.case import Case
 from services.routing.domain.organisation import Organisation
 from services.routing.domain.states import moves
 from services.routing.handlers import Desk
-from services.routing.pages.frame import Frame
+from services.routing.pages.frame import Frame, number_of
 from services.routing.pages.moving import FORMS
 from services.routing.pages.reasons import weights_of
 from services.routing.pages.standing import Mark, Promise, mark_of, promise_of
@@ -60,6 +60,7 @@ class Row:
     category: str | None
     area: str | None
     department: str | None
+    worker: str | None
     kept: bool
     unfolded: bool = False
     text: str | None = None
@@ -97,6 +98,7 @@ class Rows:
             category=label(organisation.categories, case.category, language),
             area=label(organisation.areas, case.area, language),
             department=label(organisation.departments, case.department, language),
+            worker=number_of(case.worker) if case.worker else None,
             kept=case.department in organisation.departments,
         )
         if not unfolded:

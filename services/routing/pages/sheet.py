@@ -13,6 +13,7 @@ from services.routing.domain.organisation import Organisation
 from services.routing.handlers import Desk, Likeness, Opened
 from services.routing.pages.alike import similar_of
 from services.routing.pages.conversation import Item, items_of
+from services.routing.pages.frame import number_of
 from services.routing.pages.moving import REASONS, Form, forms_for
 from services.routing.pages.reasons import runners_of, weights_of
 from services.routing.pages.standing import mark_of, promise_of
@@ -58,7 +59,7 @@ class Sheet:
         forms = {form.move: form for form in forms_for(case, principal, opened.erased)}
         before, after = await self._cases.neighbours(case, principal.scope)
         promise = promise_of(case, language, self._clock.now())
-        alike = await self._likeness.having(case.words, principal.scope, case.point, but=case.number)
+        alike = await self._likeness.of_case(case, principal.scope)
         return {
             "case": case,
             "opened": opened,
@@ -90,6 +91,7 @@ class Sheet:
             "deadline_iso": rfc3339(case.deadline) if case.deadline else None,
             "said_move": do,
             "may_see_deliveries": principal.may("deliveries.read"),
+            "number_of": number_of,
             "reason_words": lambda code: _known(language, "case.reason", code) or code,
             "method": _known(language, "case.method", case.explanation.method) or case.explanation.method,
         }

@@ -30,18 +30,27 @@ def test_few_cases_tell_common_and_rare_words_apart_as_many_do() -> None:
 
 def test_all_words_make_it_one_and_no_words_nothing() -> None:
     weights = weights_of({"a": 3, "b": 40, "c": 500}, 1_000)
-    assert likeness(weights, ["a", "b", "c", "d"]) == 1.0
-    assert likeness(weights, []) == 0.0
-    assert likeness({}, ["a"]) == 0.0
+    assert isclose(likeness(weights, ["a", "b", "c", "d"], usual=4), 1.0)
+    assert likeness(weights, [], usual=4) == 0.0
+    assert likeness({}, ["a"], usual=4) == 0.0
 
 
-def test_one_word_alone_makes_nothing_alike() -> None:
-    assert likeness(weights_of({"a": 1, "b": 900}, 1_000), ["a"]) == 0.0
+def test_one_word_alone_makes_alike_only_what_is_of_the_same_category() -> None:
+    weights = weights_of({"a": 1, "b": 900}, 1_000)
+    assert likeness(weights, ["a"], usual=1) == 0.0
+    assert likeness(weights, ["a"], usual=1, same=True) > 0.0
+    assert likeness(weights, ["c"], usual=1, same=True) == 0.0
 
 
 def test_rare_words_say_more_than_frequent_ones() -> None:
     weights = weights_of({"a": 2, "b": 2, "c": 800, "d": 800}, 1_000)
-    assert likeness(weights, ["a", "b"]) > 0.9 > 0.1 > likeness(weights, ["c", "d"])
+    assert likeness(weights, ["a", "b"], usual=2) > 0.9 > 0.1 > likeness(weights, ["c", "d"], usual=2)
+
+
+def test_the_same_words_say_more_in_a_short_case_than_in_a_long_one() -> None:
+    weights = weights_of({"a": 2, "b": 20}, 1_000)
+    short, long = (likeness(weights, ["a", "b", *map(str, range(more))], usual=20) for more in (3, 60))
+    assert short > 2 * long
 
 
 def test_distance_is_measured_along_the_earth() -> None:

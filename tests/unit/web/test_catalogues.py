@@ -102,3 +102,8 @@ def test_no_page_has_an_inline_style_or_script_or_asks_another_host() -> None:
         if path.suffix == ".html":
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"<script|\sstyle=|\son[a-z]+=|https?://", text), path.name
+
+
+def test_what_is_counted_has_a_singular() -> None:
+    assert [translate("en", "people.list", count=n) for n in (0, 1, 2)] == ["0 people", "1 person", "2 people"]
+    assert [translate("zh", "people.list", count=n) for n in (1, 2)] == ["1 人", "2 人"]
