@@ -85,7 +85,7 @@ def _node(folder: Path, jars: Path, number: int, places: Sequence[tuple[Place, i
 def controller(brokers: Sequence[Node]) -> int | None:
     """The number of the node that leads the quorum, by one that answers; None if none does."""
     for broker in brokers:
-        if not answers(broker):
+        if not answers(broker.port, broker.place.address):
             continue
         program, *_ = broker.command
         tool = [program, *broker.command[1:3], "-Xmx64m", "-XX:TieredStopAtLevel=1"]
@@ -109,7 +109,7 @@ async def ready(brokers: Sequence[Node]) -> None:
 
 
 async def _sees(broker: Node, count: int) -> bool:
-    if not answers(broker):
+    if not answers(broker.port, broker.place.address):
         return False
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.address, request_timeout_ms=3000)
     try:

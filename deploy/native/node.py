@@ -152,8 +152,8 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def answers(node: Node) -> bool:
-    """Whether somebody listens where the server should."""
-    with contextlib.suppress(OSError), socket.create_connection((node.place.address, node.port), timeout=1):
+def answers(port: int, address: str = HERE.address) -> bool:
+    """Whether somebody listens on a port."""
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
         return True
     return False

@@ -244,7 +244,7 @@ class Doubled(Gated):
         status = await asyncio.to_thread(process.end, signal.SIGTERM)
         port = {"HUIYIN_PORT": str(urlsplit(process.address).port), "HUIYIN_OPERATIONS_PORT": "0"}
         process.launch(self.folder, self.environment | port)
-        await asyncio.to_thread(process.ready)
+        assert await asyncio.to_thread(process.hear)
 
         async def ready() -> bool:
             async with calling(process.address) as client:
