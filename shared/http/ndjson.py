@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,6 +51,35 @@ def _is_said(number: int, line: bytes) -> bool:
     if number > LINES:
         raise TooLarge(f"more than {LINES} lines")
     return True
+
+
+class Ahead:
+    """Results of work that is done in order, of which a few pieces are under way at once. `all` has them after the block;
+    the first error of a piece is raised, when none is under way any more."""
+
+    def __init__(self, most: int) -> None:
+        self.all: list[bytes] = []
+        self._most = most
+        self._under_way: deque[asyncio.Task[Sequence[bytes]]] = deque()
+
+    async def after(self, work: Callable[[], Coroutine[Any, Any, Sequence[bytes]]]) -> None:
+        """Begin a piece, once there are few enough; returns when it waits for something, or is done."""
+        if len(self._under_way) == self._most:
+            self.all.extend(await self._under_way.popleft())
+        begun = asyncio.create_task(work())
+        self._under_way.append(begun)
+        await asyncio.wait([begun], timeout=0)
+
+    async def __aenter__(self) -> Ahead:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        done = await asyncio.gather(*self._under_way, return_exceptions=True)
+        if error[0] is None:
+            for results in done:
+                if isinstance(results, BaseException):
+                    raise results
+                self.all.extend(results)
 
 
 def business_time(text: str, field: str, zone: ZoneInfo, now: datetime) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -17,12 +18,15 @@ from services.intake.handlers.reception import Receipt, Reception, Submission
 from shared.clock import Clock
 from shared.errors import Invalid, Malformed, Problem
 from shared.http.access import Principal, requires
-from shared.http.ndjson import answer, business_time, lines_of, refusal, result, schema_of
+from shared.http.ndjson import Ahead, answer, business_time, lines_of, refusal, result, schema_of
 from shared.http.problems import problems
 from shared.http.strict import fields_of, strict_json
 
 GROUP = 500
 """Lines accepted in one commit."""
+
+AHEAD = 2
+"""Groups under way: while one is written, the next is read and sealed."""
 
 
 class BatchLine(NewFeedback):
@@ -60,16 +64,16 @@ def router(reception: Reception, clock: Clock) -> APIRouter:
         request: Request, principal: Annotated[Principal, Depends(requires("feedback.import"))]
     ) -> StreamingResponse:
         """Accept a batch; one result a line, in order, each after its commit. The answer begins after the last line."""
-        results: list[bytes] = []
         waiting: dict[int, Submission | Problem] = {}
         zone = await reception.zone()
-        async for number, line in lines_of(request):
-            waiting[number] = _read(line, principal, zone, clock.now())
-            if len(waiting) == GROUP:
-                results.extend(await _accept(reception, waiting))
-                waiting = {}
-        results.extend(await _accept(reception, waiting))
-        return answer(results)
+        async with Ahead(AHEAD) as results:
+            async for number, line in lines_of(request):
+                waiting[number] = _read(line, principal, zone, clock.now())
+                if len(waiting) == GROUP:
+                    await results.after(partial(_accept, reception, waiting))
+                    waiting = {}
+            await results.after(partial(_accept, reception, waiting))
+        return answer(results.all)
 
     return routes
 
