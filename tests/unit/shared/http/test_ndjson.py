@@ -65,9 +65,12 @@ async def test_an_error_is_raised_when_nothing_is_under_way(failing: int) -> Non
             raise ValueError(number)
         return [b""]
 
-    with pytest.raises(ValueError, match=str(failing)):
+    async def batch() -> None:
         async with Ahead(2) as results:
             for number in range(4):
                 await results.after(partial(work, number))
+
+    with pytest.raises(ValueError, match=str(failing)):
+        await batch()
     assert begun == ended
     assert begun >= set(range(failing + 1))
