@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -23,6 +24,9 @@ from tests.support.town import Town
 traced = pytest.mark.skipif(shutil.which("strace") is None and not os.environ.get("CI"), reason="needs strace")
 
 SECRET = "哨兵"
+
+ATTACHED = 10.0
+"""Seconds in which strace has all threads of a process."""
 
 
 @contextlib.contextmanager
@@ -43,7 +47,10 @@ def injected(town: Town, call: str, what: str) -> Iterator[None]:
     strace = subprocess.Popen(["strace", *arguments], stderr=subprocess.PIPE, text=True)
     try:
         assert strace.stderr
-        assert "attached" in strace.stderr.readline()
+        if select.select([strace.stderr], [], [], ATTACHED)[0]:
+            assert "attached" in strace.stderr.readline()
+        else:  # it waits for ever for a thread of a process that has just died of what happened to the first threads
+            strace.kill()
         yield
     finally:
         strace.terminate()
