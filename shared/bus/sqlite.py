@@ -27,10 +27,6 @@ from shared.telemetry.logs import log
 SAVE = 1.0
 """Seconds between two saves of the positions that moved; after a crash so much comes again."""
 
-AT_ONCE = 2
-"""Partitions that a member is given at once. While the others wait, what comes to them comes together: the higher the
-load, the larger the deliveries, and the less each record costs."""
-
 GRACE = 10.0
 """Seconds that `close` waits for running deliveries."""
 
@@ -41,11 +37,12 @@ logger = log("bus")
 
 
 class _Member:
-    """One running call of `consume`."""
+    """One running call of `consume`. It is given one partition at a time: while the others wait, what comes to them comes
+    together, so the higher the load, the larger the deliveries, and the less each record costs."""
 
     def __init__(self, deliver: Deliver) -> None:
         self.deliver = deliver
-        self.turns = asyncio.Semaphore(AT_ONCE)
+        self.turn = asyncio.Lock()
         self.wakes = [asyncio.Event() for _ in range(PARTITIONS)]
 
 
@@ -177,7 +174,7 @@ class SqliteBus(EventBus):
                 await wake.wait()
                 continue
             try:
-                async with member.turns, group.locks[partition]:
+                async with member.turn, group.locks[partition]:
                     if group.owner(partition) is member:
                         await self._step(group, member, partition)
                 pause = FIRST_PAUSE
