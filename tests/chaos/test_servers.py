@@ -217,7 +217,7 @@ async def test_appending_goes_on_in_order_after_a_partition_had_no_leader(
             async def published() -> bool:
                 return await told(bus.publish([envelope(key, 2), envelope(key, 3)]))
 
-            await eventually(published, within=40)
+            await eventually(published, within=25)
             first: dict[int, Record] = {}
             async for records in bus.read(dict.fromkeys(range(PARTITIONS), 0), await bus.ends()):
                 for record in records:

@@ -212,7 +212,8 @@ class Distributed(Town):
     async def kept(self) -> Path:
         """What the servers hold, as files like those of a single process, and the letters."""
         kept = await export(self.namespace, self.folder / "exported")
-        shutil.copytree(self.process_of("notify").data / "mail", kept / "mail")
+        if (mail := self.process_of("notify").data / "mail").exists():
+            shutil.copytree(mail, kept / "mail")
         return kept
 
 
