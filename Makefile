@@ -29,7 +29,7 @@ test: check ## lint, types, import rules, and every test that needs no server an
 test-distributed: $(STAMP) ## both contract suites, every journey and the gateway on real Kafka and MongoDB servers, which it starts and stops
 	@$(COMPILE)
 	@UV="$(abspath $(UV))" .venv/bin/python -m deploy.native run -- \
-		.venv/bin/pytest -n 4 --dist worksteal -m distributed tests/contract tests/journeys tests/deploy
+		.venv/bin/pytest -n 3 --dist worksteal -m distributed tests/contract tests/journeys tests/deploy
 
 browser: $(STAMP) $(BUILT) ## the pages in Debian's chromium, in both languages, widths and schemes, with scripts and without
 	@$(COMPILE)
