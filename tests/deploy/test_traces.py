@@ -20,13 +20,15 @@ async def test_one_trace_follows_a_feedback_through_every_service_until_its_send
     for span in spans:
         by_name.setdefault(span.name, []).append(span)
     (request,) = by_name["POST /v1/feedback"]
-    (opened,) = by_name["open_case (feedback.received)"]
-    (told,) = by_name["tell the citizen (acknowledgement)"]
-    (routed,) = by_name["tell_department (case.routed)"]
-    assert (request.service, opened.service, told.service) == ("intake", "routing", "notify")
-    assert opened.parent == told.parent == request.id
-    assert routed.parent == opened.id
-    assert {span.parent for span in by_name["count_case (case.routed)"]} == {opened.id}
+    # Each once, or more often where a delivery came again.
+    opened = by_name["open_case (feedback.received)"]
+    told = by_name["tell the citizen (acknowledgement)"]
+    routed = by_name["tell_department (case.routed)"] + by_name["count_case (case.routed)"]
+    assert request.service == "intake"
+    assert {span.service for span in opened} == {"routing"}
+    assert {span.service for span in told} == {"notify"}
+    assert {span.parent for span in opened + told} == {request.id}
+    assert {span.parent for span in routed} <= {span.id for span in opened}
     assert all(span.start <= span.end for span in spans)
     ids = {span.id for span in spans}
     assert [span for span in spans if span.parent not in ids] == [request], "all of it hangs together"
