@@ -27,6 +27,7 @@ async def operator(settings: PlatformSettings) -> AsyncIterator[httpx2.AsyncClie
     pointer = settings.data / "control.path"
     path = Path(pointer.read_text(encoding="utf-8")) if pointer.exists() else settings.data / "control.sock"
     if await _answers(path):
+        # There is no TLS on a socket, and reading the world's certificates takes longer than most calls.
         transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(uds=str(path), verify=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=PATIENCE) as client:
             yield client

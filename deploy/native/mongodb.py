@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,9 +54,7 @@ async def ready(members: Sequence[Node]) -> None:
         "members": [{"_id": n, "host": address} for n, address in enumerate(addresses)],
         "settings": {"electionTimeoutMillis": 3000, "heartbeatIntervalMillis": 1000},
     }
-    options = "directConnection=true&serverSelectionTimeoutMS=1000&timeoutMS=5000"
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(f"mongodb://{addresses[0]}/?{options}")
-    async with client:
+    async with _direct(members[0]) as client:
         for _ in turns(READY):
             for member in members:
                 if not member.running:
@@ -71,6 +70,29 @@ async def ready(members: Sequence[Node]) -> None:
             except PyMongoError:
                 continue
     raise NotStarted(f"the replica set has no primary after {READY:.0f} s (see {members[0].folder})")
+
+
+async def primary(members: Sequence[Node]) -> Node | None:
+    """The member that takes writes, by its own account; None if there is none."""
+    for member in members:
+        with contextlib.suppress(PyMongoError):
+            async with _direct(member) as client:
+                if (await client.admin.command("hello"))["isWritablePrimary"]:
+                    return member
+    return None
+
+
+async def step_down(member: Node) -> None:
+    """Ask a primary to let another one be elected; whether it does is its own affair."""
+    with contextlib.suppress(PyMongoError):
+        async with _direct(member) as client:
+            await client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5)
+
+
+def _direct(member: Node) -> AsyncMongoClient[dict[str, Any]]:
+    """A client that asks this member alone."""
+    options = "directConnection=true&serverSelectionTimeoutMS=1000&timeoutMS=10000"
+    return AsyncMongoClient(f"mongodb://{member.address}/?{options}")
 
 
 async def _initiate(client: AsyncMongoClient[dict[str, Any]], wanted: dict[str, Any]) -> None:

@@ -72,10 +72,7 @@ class Harm(Nemesis):
             await asyncio.to_thread(self._end, signal.SIGKILL)
         else:
             self._limit(None)
-        await self._up()
-
-    async def up(self) -> None:
-        await self._up()
+        await self.up()
 
     async def _step(self, drawn: list[str], left: float) -> None:
         self._short = "full" in drawn or "limit" in drawn
@@ -102,7 +99,7 @@ class Harm(Nemesis):
             self._limit(None)
             self._short = False
         if not self._alive():
-            await self._up()
+            await self.up()
 
     async def _pause(self, seconds: float) -> None:
         process = self._town.process
@@ -118,9 +115,9 @@ class Harm(Nemesis):
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(0.1, left))
             if not self._alive() and not self._short:
-                await self._up()
+                await self.up()
 
-    async def _up(self) -> None:
+    async def up(self) -> None:
         """Start until it is ready."""
 
         async def ready() -> bool:

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
 
-from deploy.native import kafka
+from deploy.native import kafka, mongodb
 from deploy.native.cluster import Cluster
 from deploy.native.network import Network
 from deploy.native.node import Node
@@ -124,7 +122,7 @@ class Harm(Nemesis):
         if kind == "controller killed":
             node = await self._controller() or node
         elif kind.startswith("primary"):
-            node = await self._primary() or node
+            node = await mongodb.primary(members) or node
         self._note(f"{kind} {node.name}")
         self._shaken = time.monotonic() + hold
         if kind.endswith("killed"):
@@ -141,24 +139,11 @@ class Harm(Nemesis):
             await asyncio.sleep(hold)
             self._where.join(node.name)
         elif kind.endswith("down"):
-            await self._step_down(node)
+            await mongodb.step_down(node)
 
     async def _controller(self) -> Node | None:
         number = await asyncio.to_thread(kafka.controller, self._servers.kafka)
         return next((node for node in self._servers.kafka if node.name == f"kafka-{number}"), None)
-
-    async def _primary(self) -> Node | None:
-        for node in self._servers.mongodb:
-            with contextlib.suppress(PyMongoError):
-                async with _direct(node) as client:
-                    if (await client.admin.command("hello"))["isWritablePrimary"]:
-                        return node
-        return None
-
-    async def _step_down(self, node: Node) -> None:
-        with contextlib.suppress(PyMongoError):
-            async with _direct(node) as client:
-                await client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5)
 
     async def _keep(self, process: Process) -> None:
         """Its supervisor. How it ended is judged."""
@@ -210,8 +195,3 @@ class Harm(Nemesis):
         with contextlib.suppress(httpx2.TransportError):
             return await self._town.ready()
         return False
-
-
-def _direct(node: Node) -> AsyncMongoClient[dict[str, Any]]:
-    options = "directConnection=true&serverSelectionTimeoutMS=1000&timeoutMS=10000"
-    return AsyncMongoClient(f"mongodb://{node.address}/?{options}")

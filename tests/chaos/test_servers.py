@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
 
 from deploy.native import mongodb
 from deploy.native.cluster import Cluster, cluster, home
@@ -96,20 +94,21 @@ def the_producer_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(producing.Producing, "_discard", kept)
 
 
+@pytest.fixture
+def seen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> contextlib.AbstractContextManager[Any]:
+    """What is seen of an adapter made in this way: nothing, or that it is caught."""
+    request.param(monkeypatch)
+    return contextlib.nullcontext() if request.param is right else pytest.raises(AssertionError)
+
+
 def shown(*mistakes: Patch) -> pytest.MarkDecorator:
     """The adapter shows it; with a mistake in it, it is caught."""
-    caught = [pytest.param(m, pytest.raises(AssertionError), id=m.__name__) for m in mistakes]
-    return pytest.mark.parametrize(
-        ("made", "seen"), [pytest.param(right, contextlib.nullcontext(), id="right"), *caught]
-    )
+    return pytest.mark.parametrize("seen", [right, *mistakes], indirect=True, ids=lambda made: made.__name__)
 
 
 @pytest.mark.row("F29")
 @shown(told_by_one)
-async def test_what_was_acknowledged_outlives_the_primary(
-    servers: Cluster, monkeypatch: pytest.MonkeyPatch, made: Patch, seen: Any
-) -> None:
-    made(monkeypatch)
+async def test_what_was_acknowledged_outlives_the_primary(servers: Cluster, seen: Any) -> None:
     with seen:
         async with stored(servers) as store:
             await store.write([Insert("things", "first", {})])
@@ -120,10 +119,7 @@ async def test_what_was_acknowledged_outlives_the_primary(
 
 @pytest.mark.row("F29")
 @shown(read_where_it_may_be_undone)
-async def test_no_event_leaves_the_outbox_that_may_be_undone(
-    servers: Cluster, monkeypatch: pytest.MonkeyPatch, made: Patch, seen: Any
-) -> None:
-    made(monkeypatch)
+async def test_no_event_leaves_the_outbox_that_may_be_undone(servers: Cluster, seen: Any) -> None:
     with seen:
         async with stored(servers) as store:
             await store.write([Insert("things", "first", {})])
@@ -165,9 +161,9 @@ async def test_a_primary_that_steps_down_loses_nothing(servers: Cluster) -> None
         writing = asyncio.create_task(write())
         for _ in range(2):
             await twenty_more()
-            async with direct(await primary(servers)) as client:
-                with contextlib.suppress(PyMongoError):
-                    await client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5)
+            leading = await mongodb.primary(servers.mongodb)
+            assert leading
+            await mongodb.step_down(leading)
         await twenty_more()
         over.set()
         await writing
@@ -175,10 +171,7 @@ async def test_a_primary_that_steps_down_loses_nothing(servers: Cluster) -> None
 
 
 @shown(committed_by_the_client, committed_before_it_took_effect)
-async def test_what_did_not_take_effect_comes_again(
-    servers: Cluster, monkeypatch: pytest.MonkeyPatch, made: Patch, seen: Any
-) -> None:
-    made(monkeypatch)
+async def test_what_did_not_take_effect_comes_again(servers: Cluster, seen: Any) -> None:
     with seen:
         topic = await log_of(servers)
         async with bus_of(topic) as bus:
@@ -201,9 +194,8 @@ async def test_what_did_not_take_effect_comes_again(
 @pytest.mark.row("F14")
 @shown(the_producer_kept)
 async def test_appending_goes_on_in_order_after_a_partition_had_no_leader(
-    servers: Cluster, monkeypatch: pytest.MonkeyPatch, made: Patch, seen: Any
+    servers: Cluster, monkeypatch: pytest.MonkeyPatch, seen: Any
 ) -> None:
-    made(monkeypatch)
     monkeypatch.setattr(producing, "PATIENCE", 12.0)
     with seen:
         topic = await log_of(servers, copies=1)
@@ -246,7 +238,8 @@ async def told(work: Any) -> bool:
 @contextlib.asynccontextmanager
 async def the_primary_alone(servers: Cluster) -> AsyncIterator[None]:
     """The others are dead meanwhile; afterwards it dies, they elect one of themselves, and it comes back to them."""
-    old = await primary(servers)
+    old = await mongodb.primary(servers.mongodb)
+    assert old
     others = [node for node in servers.mongodb if node is not old]
     for node in others:
         await asyncio.to_thread(node.kill)
@@ -256,30 +249,9 @@ async def the_primary_alone(servers: Cluster) -> AsyncIterator[None]:
     finally:
         for node in others:
             node.start()
-    await eventually(lambda: elected(servers), within=60)
+    await eventually(lambda: mongodb.primary(servers.mongodb), within=60)
     old.start()
     await mongodb.ready(servers.mongodb)
-
-
-async def elected(servers: Cluster) -> bool:
-    with contextlib.suppress(LookupError):
-        return bool(await primary(servers))
-    return False
-
-
-async def primary(servers: Cluster) -> Node:
-    """Raises LookupError if there is none."""
-    for node in servers.mongodb:
-        with contextlib.suppress(PyMongoError):
-            async with direct(node) as client:
-                if (await client.admin.command("hello"))["isWritablePrimary"]:
-                    return node
-    raise LookupError("no primary")
-
-
-def direct(node: Node) -> AsyncMongoClient[dict[str, Any]]:
-    options = "directConnection=true&serverSelectionTimeoutMS=1000&timeoutMS=10000"
-    return AsyncMongoClient(f"mongodb://{node.address}/?{options}")
 
 
 async def log_of(servers: Cluster, copies: int | None = None) -> Topic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -14,7 +14,7 @@ from services.intake.store import Feedbacks
 from shared.events import routing
 from shared.events.envelope import Actor
 from shared.http.forms import FIELDS
-from shared.store.port import DocumentStore
+from shared.store.port import Change, DocumentStore, Outcome
 from tests.support.faults import FaultyStore
 from tests.support.intake import Portal, portal
 
@@ -90,6 +90,22 @@ async def test_an_outage_while_submitting_keeps_words_and_key_and_makes_one_case
     again = await shop.post("/", **said, anonymous="yes")
     assert again.status_code == 201
     assert again.text == (await shop.post("/", **said, anonymous="yes")).text
+
+
+async def test_what_was_accepted_gets_its_receipt_although_nothing_can_be_read_any_more(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = shop.faulty.write
+
+    async def the_last_thing(changes: Sequence[Change]) -> list[Outcome]:
+        outcomes = await write(changes)
+        shop.faulty.faults.refused = 1.0
+        return outcomes
+
+    monkeypatch.setattr(shop.faulty, "write", the_last_thing)
+    receipt = await shop.post("/", text="路灯不亮了")
+    assert receipt.status_code == 201
+    assert "路灯不亮了" in receipt.text
 
 
 async def test_a_page_gone_back_to_and_changed_gets_a_new_key(shop: Shop) -> None:

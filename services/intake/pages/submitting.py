@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -56,7 +57,6 @@ def router(reception: Reception, views: Views, site: Site, rate: Rate, ids: Ids,
             rate.admit(request.scope["huiyin.client"])
             new = NewFeedback.model_validate(_submission(said))
             given = await reception.receive_feedback(new.submission("web", key, "anyone"))
-            view = await views.get(given.id)
         except ValidationError as error:
             return await again(422, errors=errors_of(fields_of(error.errors(include_url=False)), language))
         except Invalid as error:
@@ -69,6 +69,9 @@ def router(reception: Reception, views: Views, site: Site, rate: Rate, ids: Ids,
         except (Unavailable, Busy):
             return await again(503, problem=translate(language, "problem.fault"))
         written = {name: said[name] for name in NAMES if name in said} | {"key": key}
+        view = None
+        with contextlib.suppress(Unavailable):  # it is accepted; the receipt only says less
+            view = await views.get(given.id)
         values = {"given": given, "new": new, "tongue": tongue(new.text), "written": written, "masked": masked}
         values |= shortly(view.value if view else None, await site.organisation(), language)
         return await site.page(request, "receipt.html", "submit", 201, track_address=f"{base}/track", **values)

@@ -263,10 +263,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         """Save what took effect and leave the group. Records in hand come again to whoever has them next."""
         for task in self._resting:
             task.cancel()
-        await asyncio.wait(
-            [starting], timeout=FAREWELL
-        )  # for its connection; it may also wait for a place in the group
-        starting.cancel()
+        await asyncio.wait([starting], timeout=FAREWELL)
+        starting.cancel()  # connected by now, it waits for a place in the group
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE), self._lock:
                 await self._save(client)
