@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -53,8 +54,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(autouse=True)
-def all_of_them(servers: Cluster) -> None:
+def all_of_them(servers: Cluster) -> Iterator[None]:
     servers.up()
+    yield
+    gc.collect()  # what the drivers leave lying is found here, not at the end of everything
 
 
 def right(patch: pytest.MonkeyPatch) -> None:
@@ -88,10 +91,16 @@ def committed_before_it_took_effect(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_producer_kept(patch: pytest.MonkeyPatch) -> None:
+    discard = producing.Producing._discard
+
     async def kept(self: producing.Producing, producer: Any) -> None:
         return
 
+    async def close(self: producing.Producing) -> None:
+        await discard(self, self._producer)
+
     patch.setattr(producing.Producing, "_discard", kept)
+    patch.setattr(producing.Producing, "close", close)
 
 
 @pytest.fixture
